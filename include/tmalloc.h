@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tmalloc: which call stacks hold how many bytes, in a running native program.
+ *
+ * Link with -ltmalloc (or preload libtmalloc.so) and every block of the malloc family and
+ * of C++ new comes from tmalloc. Tracing is off until tm_start(), or until the variable
+ * TMALLOC=NFRAME starts it before main. The model is that of Python's tracemalloc:
+ *
+ *     tm_start(25);                                  keep the 25 newest frames
+ *     load_index();
+ *     tm_traced_memory_t m = tm_get_traced_memory(); bytes held now, and at most
+ *     tm_snapshot_t *s = tm_take_snapshot();         who holds them
+ *     tm_snapshot_dump(s, "index.pb.gz");            look: tmalloc stats index.pb.gz
+ *     tm_snapshot_free(s);
+ *
+ * Conventions. Sizes are bytes as the program asked for them, never what the allocator
+ * rounded them up to. Functions return 0 or a negative errno; functions that return a
+ * pointer return NULL and set errno. "Thread safe" means callable from any thread at any
+ * time. "Signal safe" means callable from a signal handler, whatever it interrupted.
+ * Nothing here writes to stdout. All of it works in a forked child.
+ */
+#ifndef TMALLOC_H
+#define TMALLOC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tmalloc/attr.h"
+#include "tmalloc/snapshot.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The largest number of frames that a traceback can keep, and the largest total_nframe. */
+#define TM_MAX_NFRAME 65535
+
+/* What tm_get_traced_memory() tells, in bytes. */
+typedef struct tm_traced_memory {
+    size_t current; /* bytes held by traced blocks now */
+    size_t peak;    /* the most that `current` was since the start, clear or reset */
+} tm_traced_memory_t;
+
+/*
+ * Start tracing: from now on each new block is recorded with its `nframe` newest frames.
+ * Blocks that exist already are not known. While tracing, a further start changes nothing
+ * and returns 0: the first limit stays in force.
+ * Errors: -EINVAL when nframe is not in 1..TM_MAX_NFRAME (checked first, also while
+ * tracing). Thread safe; not signal safe.
+ */
+TM_API int tm_start(int nframe);
+
+/*
+ * Stop tracing and forget every trace; current and peak become 0. Does not visit blocks.
+ * Blocks stay valid, of course. Nothing happens when not tracing. Thread safe.
+ */
+TM_API void tm_stop(void);
+
+/* True between tm_start() and tm_stop(). Thread safe, signal safe. */
+TM_API bool tm_is_tracing(void);
+
+/*
+ * Forget every trace recorded so far, set current and peak to 0, and go on tracing with
+ * the same limit. Does not visit blocks: a block forgotten here is freed without effect on
+ * the counters; a realloc makes it known again, with its whole new size. Nothing happens
+ * when not tracing. Thread safe.
+ */
+TM_API void tm_clear_traces(void);
+
+/*
+ * The number of frames that tracing keeps, as given to tm_start().
+ * Errors: -ENODATA when not tracing. Thread safe, signal safe.
+ */
+TM_API int tm_get_traceback_limit(void);
+
+/*
+ * Bytes held by traced blocks now and at most; both 0 when not tracing.
+ * With one thread both are exact to the byte. With T threads `current` is exact when the
+ * others are quiet, and `peak` is within (T-1) x lease, where a lease is 64 KiB or what
+ * TMALLOC_LEASE says; 0 makes it exact at the price of a shared counter.
+ * A realloc is one step: old and new size are never counted together.
+ * Thread safe; not signal safe. Costs one look at each thread's counters.
+ */
+TM_API tm_traced_memory_t tm_get_traced_memory(void);
+
+/* Set the peak to the present `current`. Traces stay. Nothing when not tracing. Thread safe. */
+TM_API void tm_reset_peak(void);
+
+/*
+ * Bytes that tracing itself uses: call tree, counters, thread records. The 16-byte header
+ * before each block is part of the block's allocation and is not in it. Thread safe.
+ */
+TM_API size_t tm_get_tracemalloc_memory(void);
+
+/*
+ * Where a block was allocated (or last reallocated): `ptr` is what malloc, realloc, new, ...
+ * returned. NULL with errno ENOENT when it is not traced: allocated before the start or
+ * before a clear, or by tmalloc itself. One load, no look-up, for the answer "not traced";
+ * the first question for a given stack builds its traceback.
+ * The result is never freed and stays valid for the life of the process, also when its
+ * module is unloaded; equal stacks give the same pointer until the next clear or stop.
+ * `ptr` may be NULL, interior or foreign as long as it points into mapped memory: the
+ * answer is then NULL, errno EINVAL. The caller must hold the block alive meanwhile.
+ * Errors: ENOENT, EINVAL, ENOMEM. Thread safe; not signal safe.
+ */
+TM_API const tm_traceback_t *tm_get_object_traceback(const void *ptr);
+
+/*
+ * A copy of what is traced now: later allocations do not change it. Free it with
+ * tm_snapshot_free(). Its cost is that of the number of different stacks, not of blocks.
+ * While other threads allocate, their latest operations may or may not be in it.
+ * Errors: ENODATA when not tracing, ENOMEM. Thread safe; not signal safe.
+ */
+TM_API TM_NODISCARD tm_snapshot_t *tm_take_snapshot(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

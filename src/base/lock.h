@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The runtime's locks: a handful, all off the hot path, all named here in the order in
+ * which they may be taken. A thread holds them only while it is guarded (trace/thread.h),
+ * so a signal handler that allocates meanwhile is not traced and cannot wait for itself.
+ *
+ * fork: the parent takes all of them before, and both sides release all of them after, so
+ * the child never inherits one that a vanished thread holds.
+ */
+#ifndef TMI_LOCK_H
+#define TMI_LOCK_H
+
+/* Lower ones first. A thread that holds one may take only those below it in this list. */
+enum tmi_lock {
+    TMI_LOCK_TRACER,  /* start, stop, clear, snapshot: one at a time */
+    TMI_LOCK_THREADS, /* the list of shards and who owns them */
+    TMI_LOCK_LIVE,    /* tracebacks handed out by tm_get_object_traceback */
+    TMI_LOCK_SITES,   /* new sites */
+    TMI_LOCK_TREE,    /* new nodes and locations */
+    TMI_LOCK_MODULES, /* new modules */
+    TMI_LOCK_COUNT
+};
+
+void tmi_lock(enum tmi_lock which);
+void tmi_unlock(enum tmi_lock which);
+
+/* For pthread_atfork: all of them, in order, and all of them back. */
+void tmi_lock_all(void);
+void tmi_unlock_all(void);
+
+#endif

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Linux behind base/sys.h: one of the two places (heap/backend.c is the other) that
+ * change when tmalloc meets a new platform. System calls go through syscall(2) where
+ * libc's own wrapper is a cancellation point, and each function restores errno.
+ */
+#include "base/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/bits.h"
+#include "base/hash.h"
+
+size_t tmi_sys_page_bytes(void)
+{
+    return (size_t)getauxval(AT_PAGESZ);
+}
+
+void *tmi_sys_map(size_t bytes)
+{
+    int saved = errno;
+    size_t rounded = tmi_align_up(bytes, tmi_sys_page_bytes());
+    void *p = MAP_FAILED;
+    if (rounded >= bytes) {
+        p = mmap(NULL, rounded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                 0);
+    }
+    errno = saved;
+    return p == MAP_FAILED ? NULL : p;
+}
+
+void *tmi_sys_remap(void *p, size_t old_bytes, size_t new_bytes)
+{
+    int saved = errno;
+    size_t page = tmi_sys_page_bytes();
+    size_t rounded = tmi_align_up(new_bytes, page);
+    void *moved = MAP_FAILED;
+    if (rounded >= new_bytes) {
+        moved = mremap(p, tmi_align_up(old_bytes, page), rounded, MREMAP_MAYMOVE);
+    }
+    errno = saved;
+    return moved == MAP_FAILED ? NULL : moved;
+}
+
+void tmi_sys_unmap(void *p, size_t bytes)
+{
+    int saved = errno;
+    munmap(p, tmi_align_up(bytes, tmi_sys_page_bytes()));
+    errno = saved;
+}
+
+void tmi_sys_discard(void *p, size_t bytes)
+{
+    int saved = errno;
+    size_t page = tmi_sys_page_bytes();
+    uintptr_t from = tmi_align_up((uintptr_t)p, page);
+    uintptr_t to = ((uintptr_t)p + bytes) & ~(uintptr_t)(page - 1);
+    if (from < to) {
+        madvise((void *)from, to - from, MADV_DONTNEED);
+    }
+    errno = saved;
+}
+
+int tmi_sys_write(int fd, const void *bytes, size_t len)
+{
+    int saved = errno;
+    const char *p = bytes;
+    int err = 0;
+    while (len > 0 && err == 0) {
+        long n = syscall(SYS_write, fd, p, len);
+        if (n > 0) {
+            p += n;
+            len -= (size_t)n;
+        } else if (n == 0) {
+            err = -EIO;
+        } else if (errno != EINTR) {
+            err = -errno;
+        }
+    }
+    errno = saved;
+    return err;
+}
+
+void tmi_sys_futex_wait(uint32_t *word, uint32_t expected)
+{
+    int saved = errno;
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, NULL, NULL, 0);
+    errno = saved;
+}
+
+void tmi_sys_futex_wake(uint32_t *word)
+{
+    int saved = errno;
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    errno = saved;
+}
+
+uint64_t tmi_sys_random(void)
+{
+    int saved = errno;
+    uint64_t value = 0;
+    if (syscall(SYS_getrandom, &value, sizeof value, 1 /* GRND_NONBLOCK */) !=
+        (long)sizeof value) {
+        const void *seed = (const void *)getauxval(AT_RANDOM);
+        if (seed != NULL) {
+            memcpy(&value, seed, sizeof value);
+        }
+        value = tmi_hash_pair(value, (uintptr_t)&value);
+    }
+    errno = saved;
+    return value;
+}
+
+int tmi_sys_getpid(void)
+{
+    return (int)getpid();
+}
+
+size_t tmi_sys_command_line(char *text, size_t room)
+{
+    int saved = errno;
+    long fd = syscall(SYS_openat, AT_FDCWD, "/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+    long n = 0;
+    if (fd >= 0) {
+        n = syscall(SYS_read, fd, text, room);
+        syscall(SYS_close, fd);
+    }
+    errno = saved;
+    size_t len = n > 0 ? (size_t)n : 0;
+    while (len > 0 && text[len - 1] == '\0') {
+        len--;
+    }
+    for (size_t i = 0; i < len; i++) {
+        text[i] = text[i] == '\0' ? ' ' : text[i];
+    }
+    return len;
+}
+
+bool tmi_sys_is_secure(void)
+{
+    return getauxval(AT_SECURE) != 0;
+}
