@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The functions of tmalloc.h that ask and steer the tracer. Each holds the guard, so that
+ * nothing done here is traced itself.
+ */
+#include "tmalloc.h"
+
+#include <errno.h>
+
+#include "entry/init.h"
+#include "trace/memory.h"
+#include "trace/tracer.h"
+
+TM_API int tm_start(int nframe)
+{
+    tmi_init_at_first_use();
+    struct tmi_shard *entered = tmi_guard_enter();
+    int err = tmi_tracer_start(nframe);
+    tmi_guard_leave(entered);
+    return err;
+}
+
+TM_API void tm_stop(void)
+{
+    struct tmi_shard *entered = tmi_guard_enter();
+    tmi_tracer_stop();
+    tmi_guard_leave(entered);
+}
+
+TM_API bool tm_is_tracing(void)
+{
+    return tmi_load_relaxed(&tmi_tracer.mode) > TMI_MODE_OFF;
+}
+
+TM_API void tm_clear_traces(void)
+{
+    struct tmi_shard *entered = tmi_guard_enter();
+    tmi_tracer_clear();
+    tmi_guard_leave(entered);
+}
+
+TM_API int tm_get_traceback_limit(void)
+{
+    int mode = tmi_load_relaxed(&tmi_tracer.mode);
+    return mode > TMI_MODE_OFF ? mode : -ENODATA;
+}
+
+TM_API tm_traced_memory_t tm_get_traced_memory(void)
+{
+    struct tmi_shard *entered = tmi_guard_enter();
+    int64_t current;
+    int64_t peak;
+    tmi_tracer_memory(&current, &peak);
+    tmi_guard_leave(entered);
+    return (tm_traced_memory_t){(size_t)current, (size_t)peak};
+}
+
+TM_API void tm_reset_peak(void)
+{
+    struct tmi_shard *entered = tmi_guard_enter();
+    tmi_tracer_reset_peak();
+    tmi_guard_leave(entered);
+}
+
+TM_API size_t tm_get_tracemalloc_memory(void)
+{
+    return tmi_memory_bytes();
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See entry/family.h. The order of things when tracing: the site is found before the
+ * block is made, so that the header is written once; a block is counted as freed before
+ * it goes back to mimalloc, since from then on its address may belong to somebody else.
+ * A resize takes the old trace out first and puts it back when there is no memory; both
+ * sizes meet the counters as one step, so the peak never sees them together.
+ */
+#include "entry/family.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "entry/damage.h"
+#include "entry/init.h"
+
+TMI_COLD void *tmi_family_no_memory(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+TMI_INLINE void *alloc_traced(size_t size, bool zeroed, uintptr_t caller)
+{
+    struct tmi_shard *shard = tmi_tracer_enter(false);
+    if (TMI_UNLIKELY(shard == NULL)) {
+        tmi_init_at_first_use();
+        return tmi_family_alloc_plain(size, zeroed);
+    }
+    void *p = NULL;
+    if (TMI_LIKELY(size <= TMI_FAMILY_MOST)) {
+        uint32_t site = tmi_tracer_site(shard, caller);
+        size_t bytes = size + sizeof(struct tmi_block);
+        void *base = zeroed ? tmi_backend_alloc_zeroed(bytes) : tmi_backend_alloc(bytes);
+        if (TMI_LIKELY(base != NULL)) {
+            p = tmi_block_seal(base, size, 0, site);
+            tmi_tracer_count_alloc(shard, site, size, p);
+        }
+    }
+    tmi_tracer_leave(shard);
+    return TMI_LIKELY(p != NULL) ? p : tmi_family_no_memory();
+}
+
+TMI_NOINLINE void *tmi_family_alloc_traced(size_t size, uintptr_t caller)
+{
+    return alloc_traced(size, false, caller);
+}
+
+TMI_NOINLINE void *tmi_family_alloc_zeroed_traced(size_t size, uintptr_t caller)
+{
+    return alloc_traced(size, true, caller);
+}
+
+/* The site of an operation that is rarer than malloc; *shard is NULL when not tracing. */
+static uint32_t enter_for(uintptr_t caller, struct tmi_shard **shard)
+{
+    *shard = NULL;
+    tmi_init_at_first_use();
+    if (!tmi_family_is_off()) {
+        *shard = tmi_tracer_enter(false);
+    }
+    return *shard == NULL ? 0 : tmi_tracer_site(*shard, caller);
+}
+
+static void leave_from(struct tmi_shard *shard)
+{
+    if (shard != NULL) {
+        tmi_tracer_leave(shard);
+    }
+}
+
+void *tmi_family_alloc_aligned(size_t size, size_t align, uintptr_t caller)
+{
+    if (align <= TMI_BLOCK_ALIGN) {
+        return tmi_family_is_off() ? tmi_family_alloc_plain(size, false)
+                                   : tmi_family_alloc_traced(size, caller);
+    }
+    size_t bytes = tmi_block_aligned_request(size, align);
+    if (size > TMI_FAMILY_MOST || bytes == 0) {
+        return tmi_family_no_memory();
+    }
+    struct tmi_shard *shard;
+    uint32_t site = enter_for(caller, &shard);
+    char *base = tmi_backend_alloc(bytes);
+    char *p = NULL;
+    if (base != NULL) {
+        p = tmi_block_aligned_user(base, align);
+        tmi_block_seal_aligned(p, (size_t)(p - base), size, 0, site);
+        if (shard != NULL) {
+            tmi_tracer_count_alloc(shard, site, size, p);
+        }
+    }
+    leave_from(shard);
+    return p != NULL ? p : tmi_family_no_memory();
+}
+
+/* A resized block as one step of the counters. */
+static void count_resize(struct tmi_shard *shard, const struct tmi_block *old,
+                         uint32_t site, size_t size, const void *p)
+{
+    bool was_live = old->trace != 0 && tmi_tracer_is_live(old->trace);
+    if (shard == NULL) {
+        if (was_live) {
+            tmi_tracer_free_directly(old->trace, tmi_block_size(old));
+        }
+        return;
+    }
+    int64_t change = 0;
+    if (old->trace >= tmi_stamp_first(shard->stamp)) {
+        tmi_shard_count_free(shard, old->trace, tmi_block_size(old), false);
+        change -= (int64_t)tmi_block_size(old);
+    }
+    if (site != 0) {
+        tmi_shard_count_alloc(shard, site, size);
+        change += (int64_t)size;
+        shard->latest = p;
+    }
+    tmi_shard_add(shard, change);
+}
+
+/* mimalloc moves header and content; the old header must not look alive where it was. */
+static void *resize_plain(struct tmi_block *block, size_t size, uint32_t site)
+{
+    struct tmi_block old = *block;
+    tmi_block_unseal(block);
+    void *base = tmi_backend_resize(block, size + sizeof(struct tmi_block));
+    if (base == NULL) {
+        *block = old;
+        return NULL;
+    }
+    return tmi_block_seal(base, size, 0, site);
+}
+
+/* An over-aligned block becomes an ordinary one, as realloc in libc makes it. */
+static void *resize_aligned(void *p, size_t size, uint32_t site)
+{
+    void *base = tmi_backend_alloc(size + sizeof(struct tmi_block));
+    if (base == NULL) {
+        return NULL;
+    }
+    void *moved = tmi_block_seal(base, size, 0, site);
+    size_t usable = tmi_block_usable(p, TMI_BLOCK_LIVE_ALIGNED);
+    memcpy(moved, p, usable < size ? usable : size);
+    void *old_base = tmi_block_base(p, TMI_BLOCK_LIVE_ALIGNED);
+    tmi_block_unseal(tmi_block_of(p));
+    tmi_backend_release(old_base);
+    return moved;
+}
+
+void *tmi_family_resize(void *p, size_t size, uintptr_t caller)
+{
+    if (size > TMI_FAMILY_MOST) {
+        return tmi_family_no_memory();
+    }
+    enum tmi_block_state state = tmi_block_classify(p);
+    if (state >= TMI_BLOCK_FREED) {
+        tmi_damage_report("realloc", p, state);
+        errno = EINVAL;
+        return NULL;
+    }
+    struct tmi_shard *shard;
+    uint32_t site = enter_for(caller, &shard);
+    struct tmi_block old = *tmi_block_of(p);
+    void *moved = state == TMI_BLOCK_LIVE ? resize_plain(tmi_block_of(p), size, site)
+                                          : resize_aligned(p, size, site);
+    if (moved != NULL) {
+        count_resize(shard, &old, site, size, moved);
+    }
+    leave_from(shard);
+    return moved != NULL ? moved : tmi_family_no_memory();
+}
+
+static void count_free(const struct tmi_block *block)
+{
+    struct tmi_shard *shard = tmi_tracer_enter(true);
+    if (TMI_LIKELY(shard != NULL)) {
+        tmi_tracer_count_free(shard, block->trace, tmi_block_size(block), block + 1);
+        tmi_tracer_leave(shard);
+    } else if (block->trace != 0) {
+        tmi_tracer_free_directly(block->trace, tmi_block_size(block));
+    }
+}
+
+TMI_NOINLINE void tmi_family_free_traced(void *p)
+{
+    struct tmi_block *block = tmi_block_of(p);
+    int saved = tmi_errno_get();
+    count_free(block);
+    tmi_block_unseal(block);
+    tmi_backend_release(block);
+    tmi_errno_set(saved);
+}
+
+/* NULL, an over-aligned block, a block at the start of a page, or no block of ours. */
+TMI_COLD void tmi_family_free_odd(void *p)
+{
+    if (p == NULL) {
+        return;
+    }
+    enum tmi_block_state state = tmi_block_classify(p);
+    if (state >= TMI_BLOCK_FREED) {
+        tmi_damage_report("free", p, state);
+        return;
+    }
+    int saved = tmi_errno_get();
+    void *base = tmi_block_base(p, state);
+    count_free(tmi_block_of(p));
+    tmi_block_unseal(tmi_block_of(p));
+    tmi_backend_release(base);
+    tmi_errno_set(saved);
+}
+
+size_t tmi_family_usable(const void *p)
+{
+    if (p == NULL) {
+        return 0;
+    }
+    enum tmi_block_state state = tmi_block_classify(p);
+    if (state >= TMI_BLOCK_FREED) {
+        tmi_damage_report("malloc_usable_size", p, state);
+        return 0;
+    }
+    return tmi_block_usable(p, state);
+}

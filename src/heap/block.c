@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The slow half of heap/block.h: aligned blocks, and finding out what a pointer is. None
+ * of it runs for an ordinary malloc or free.
+ */
+#include "heap/block.h"
+
+#include "base/atomic.h"
+#include "base/sys.h"
+
+uint64_t tmi_block_secret;
+
+/* Mixed into the check of a block that has a distance before its header. */
+#define ALIGNED_FLAG 0x5A5A5A5Au
+
+void tmi_block_init(void)
+{
+    uint64_t none = 0;
+    uint64_t drawn = tmi_sys_random() | 1;
+    tmi_cas_relaxed(&tmi_block_secret, &none, drawn);
+}
+
+static struct tmi_block_distance *distance_of(const struct tmi_block *block)
+{
+    return (struct tmi_block_distance *)block - 1;
+}
+
+static uint32_t aligned_check(const struct tmi_block *block, uint64_t base_bytes)
+{
+    uint64_t mixed = block->size_domain ^ tmi_hash_u64(base_bytes);
+    return tmi_block_hash(block, mixed) ^ block->trace ^ ALIGNED_FLAG;
+}
+
+/* The distance lies 16 bytes before the header: on its page, or on the page before. */
+static bool is_aligned(const struct tmi_block *block)
+{
+    const struct tmi_block_distance *distance = distance_of(block);
+    return tmi_backend_owns(distance) &&
+           block->check == aligned_check(block, distance->base_bytes);
+}
+
+enum tmi_block_state tmi_block_classify(const void *user)
+{
+    const struct tmi_block *block = tmi_block_of(user);
+    if (!tmi_is_aligned(user, TMI_BLOCK_ALIGN) || (uintptr_t)user < 4096 ||
+        !tmi_backend_owns(block)) {
+        return TMI_BLOCK_UNKNOWN;
+    }
+    if (tmi_block_is_plain(block)) {
+        return TMI_BLOCK_LIVE;
+    }
+    if (is_aligned(block)) {
+        return TMI_BLOCK_LIVE_ALIGNED;
+    }
+    return block->check == TMI_BLOCK_FREED_MARK ? TMI_BLOCK_FREED : TMI_BLOCK_UNKNOWN;
+}
+
+void tmi_block_seal_aligned(void *user, size_t distance, size_t size, uint32_t domain,
+                            uint32_t trace)
+{
+    struct tmi_block *block = tmi_block_of(user);
+    distance_of(block)->base_bytes = distance;
+    block->size_domain = size | (uint64_t)domain << TMI_BLOCK_SIZE_BITS;
+    block->trace = trace;
+    block->check = aligned_check(block, distance);
+}
+
+void *tmi_block_base(const void *user, enum tmi_block_state state)
+{
+    const struct tmi_block *block = tmi_block_of(user);
+    if (state == TMI_BLOCK_LIVE) {
+        return (void *)block;
+    }
+    return (char *)user - distance_of(block)->base_bytes;
+}
+
+size_t tmi_block_usable(const void *user, enum tmi_block_state state)
+{
+    const char *base = tmi_block_base(user, state);
+    return tmi_backend_usable(base) - (size_t)((const char *)user - base);
+}
+
+size_t tmi_block_aligned_request(size_t size, size_t align)
+{
+    size_t extra;
+    size_t bytes;
+    const size_t headers = sizeof(struct tmi_block) + sizeof(struct tmi_block_distance);
+    if (tmi_add_overflows(align, headers, &extra) ||
+        tmi_add_overflows(size, extra, &bytes) || bytes > PTRDIFF_MAX) {
+        return 0;
+    }
+    return bytes;
+}
+
+void *tmi_block_aligned_user(void *base, size_t align)
+{
+    const size_t headers = sizeof(struct tmi_block) + sizeof(struct tmi_block_distance);
+    return (void *)tmi_align_up((uintptr_t)base + headers, align);
+}
+
+const void *tmi_block_search_below(const void *p, size_t reach,
+                                   enum tmi_block_state *state)
+{
+    uintptr_t at = (uintptr_t)p & ~(uintptr_t)(TMI_BLOCK_ALIGN - 1);
+    if (at == (uintptr_t)p) {
+        at -= TMI_BLOCK_ALIGN;
+    }
+    for (size_t gone = 0; gone < reach && at >= 4096; gone += TMI_BLOCK_ALIGN) {
+        enum tmi_block_state found = tmi_block_classify((const void *)at);
+        if (found == TMI_BLOCK_LIVE || found == TMI_BLOCK_LIVE_ALIGNED) {
+            *state = found;
+            return (const void *)at;
+        }
+        at -= TMI_BLOCK_ALIGN;
+    }
+    return NULL;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* See trace/direct.h. */
+#include "trace/direct.h"
+
+#include "trace/memory.h"
+#include "trace/totals.h"
+
+#define FIRST      512u
+#define FIRST_BITS 9
+#define SEGMENTS   24
+
+struct freed {
+    uint64_t bytes;  /* atomic */
+    uint64_t blocks; /* atomic */
+};
+
+static struct freed *segments[SEGMENTS]; /* atomic */
+
+static struct freed *cell_of(uint32_t id, bool make)
+{
+    unsigned segment = 0;
+    uint32_t within = id;
+    size_t cells = FIRST;
+    if (id >= FIRST) {
+        unsigned top = 31u - (unsigned)__builtin_clz(id);
+        segment = top - FIRST_BITS + 1;
+        within = id - (1u << top);
+        cells = (size_t)1 << top;
+    }
+    struct freed *found = tmi_load_acquire(&segments[segment]);
+    if (found == NULL && make) {
+        struct freed *fresh = tmi_memory_map(cells * sizeof *fresh);
+        if (fresh != NULL && !tmi_cas_acq_rel(&segments[segment], &found, fresh)) {
+            tmi_memory_unmap(fresh, cells * sizeof *fresh);
+        } else {
+            found = fresh;
+        }
+    }
+    return found == NULL ? NULL : &found[within];
+}
+
+void tmi_direct_count_free(tmi_stamp stamp, uint32_t id, size_t size)
+{
+    struct freed *cell = cell_of(id, true);
+    if (cell != NULL) {
+        tmi_add_relaxed(&cell->bytes, size);
+        tmi_add_relaxed(&cell->blocks, 1);
+    }
+    tmi_totals_flush(tmi_stamp_epoch(stamp), -(int64_t)size, 0);
+}
+
+void tmi_direct_read(uint32_t id, struct tmi_cell *sum)
+{
+    struct freed *cell = cell_of(id, false);
+    if (cell != NULL) {
+        sum->free_bytes += tmi_load_relaxed(&cell->bytes);
+        sum->free_blocks += tmi_load_relaxed(&cell->blocks);
+    }
+}

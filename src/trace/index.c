@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See trace/index.h. Segment s > 0 holds FIRST << (s - 1) keys and begins with that
+ * number, so the segment of a position is one count of leading zeros away.
+ */
+#include "trace/index.h"
+
+#include <stdbool.h>
+
+#include "base/atomic.h"
+#include "base/bits.h"
+#include "base/hash.h"
+#include "base/sys.h"
+#include "trace/memory.h"
+
+#define FIRST       512u
+#define FIRST_BITS  9
+#define FIRST_SLOTS 1024u
+
+/* Forgotten keys are given back in pieces of so many, half a megabyte. */
+#define DISCARD_KEYS (64u << 10)
+
+struct tmi_index_table {
+    uint32_t mask;
+    uint32_t used;
+    uint32_t slots[]; /* atomic; 0: free */
+};
+
+static size_t table_bytes(uint32_t slots)
+{
+    return sizeof(struct tmi_index_table) + sizeof(uint32_t) * (size_t)slots;
+}
+
+/* Where the key at `position` lives: its segment, and the position within. */
+static unsigned segment_of(uint32_t position, uint32_t *within)
+{
+    if (position < FIRST) {
+        *within = position;
+        return 0;
+    }
+    unsigned top = 31u - (unsigned)__builtin_clz(position);
+    *within = position - (1u << top);
+    return top - FIRST_BITS + 1;
+}
+
+static size_t segment_bytes(unsigned segment)
+{
+    size_t keys = segment == 0 ? FIRST : (size_t)FIRST << (segment - 1);
+    return keys * sizeof(uint64_t);
+}
+
+uint64_t tmi_index_key(const struct tmi_index *index, uint32_t id)
+{
+    uint32_t within;
+    unsigned segment = segment_of(id - 1, &within);
+    const uint64_t *keys = tmi_load_acquire(&index->segments[segment]);
+    return tmi_load_relaxed(&keys[within]);
+}
+
+uint32_t tmi_index_count(const struct tmi_index *index)
+{
+    return tmi_load_acquire(&index->count);
+}
+
+/* The slot that holds `key`, or the free one where it would go. */
+static uint32_t *probe(const struct tmi_index *index, struct tmi_index_table *table,
+                       uint64_t key)
+{
+    uint32_t at = (uint32_t)(tmi_hash_u64(key) >> 32) & table->mask;
+    for (;;) {
+        uint32_t *slot = &table->slots[at];
+        uint32_t id = tmi_load_acquire(slot); /* pairs with the release in publish() */
+        if (id == 0 || tmi_index_key(index, id) == key) {
+            return slot;
+        }
+        at = (at + 1) & table->mask;
+    }
+}
+
+uint32_t tmi_index_find(const struct tmi_index *index, uint64_t key)
+{
+    struct tmi_index_table *table = tmi_load_acquire(&index->table);
+    return table == NULL ? 0 : tmi_load_acquire(probe(index, table, key));
+}
+
+static struct tmi_index_table *new_table(uint32_t slots)
+{
+    struct tmi_index_table *table = tmi_memory_map(table_bytes(slots));
+    if (table != NULL) {
+        table->mask = slots - 1;
+    }
+    return table;
+}
+
+/* A table with room for one more key; false when there is no memory. */
+static bool make_room(struct tmi_index *index)
+{
+    struct tmi_index_table *old = index->table;
+    if (old != NULL && 2 * (old->used + 1) <= old->mask + 1) {
+        return true;
+    }
+    uint32_t slots = old == NULL ? FIRST_SLOTS : 2 * (old->mask + 1);
+    struct tmi_index_table *table = slots == 0 ? NULL : new_table(slots);
+    if (table == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; old != NULL && i <= old->mask; i++) {
+        if (old->slots[i] != 0) {
+            *probe(index, table, tmi_index_key(index, old->slots[i])) = old->slots[i];
+        }
+    }
+    table->used = old == NULL ? 0 : old->used;
+    tmi_store_release(&index->table, table); /* pairs with the acquire in find */
+    return true;
+}
+
+/* Where the key of the next id goes; NULL when there is no memory or no id left. */
+static uint64_t *next_key(struct tmi_index *index)
+{
+    uint32_t within;
+    unsigned segment = segment_of(index->count, &within);
+    if (index->count == UINT32_MAX || segment >= TMI_INDEX_SEGMENTS) {
+        return NULL;
+    }
+    if (index->segments[segment] == NULL) {
+        uint64_t *keys = tmi_memory_map(segment_bytes(segment));
+        if (keys == NULL) {
+            return NULL;
+        }
+        tmi_store_release(&index->segments[segment], keys);
+    }
+    return &index->segments[segment][within];
+}
+
+uint32_t tmi_index_add(struct tmi_index *index, uint64_t key)
+{
+    uint32_t known = tmi_index_find(index, key);
+    if (known != 0) {
+        return known;
+    }
+    uint64_t *place = next_key(index);
+    if (place == NULL || !make_room(index)) {
+        return 0;
+    }
+    tmi_store_relaxed(place, key);
+    uint32_t id = index->count + 1;
+    tmi_store_release(&index->count, id);
+    index->table->used++;
+    tmi_store_release(probe(index, index->table, key), id);
+    return id;
+}
+
+/* Give the memory of keys [from, to) back, where whole pages of it are meant. */
+static void discard(struct tmi_index *index, uint32_t from, uint32_t to)
+{
+    while (from < to) {
+        uint32_t within;
+        unsigned segment = segment_of(from, &within);
+        uint32_t in_segment =
+            (uint32_t)(segment_bytes(segment) / sizeof(uint64_t)) - within;
+        uint32_t n = to - from < in_segment ? to - from : in_segment;
+        tmi_sys_discard(&index->segments[segment][within], n * sizeof(uint64_t));
+        from += n;
+    }
+}
+
+/*
+ * Readers may be in the table: its slots are cleared one by one. A reader that still
+ * finds an id finds one that the caller's epoch has made stale.
+ */
+uint32_t tmi_index_forget(struct tmi_index *index)
+{
+    struct tmi_index_table *table = index->table;
+    for (uint32_t i = 0; table != NULL && table->used != 0 && i <= table->mask; i++) {
+        tmi_store_relaxed(&table->slots[i], 0);
+    }
+    if (table != NULL) {
+        table->used = 0;
+    }
+    if (index->count - index->discarded >= DISCARD_KEYS) {
+        discard(index, index->discarded, index->count);
+        index->discarded = index->count;
+    }
+    return index->count + 1;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* See trace/memory.h. */
+#include "trace/memory.h"
+
+#include "base/atomic.h"
+#include "base/bits.h"
+#include "base/sys.h"
+
+static size_t mapped_bytes; /* atomic */
+
+void *tmi_memory_map(size_t bytes)
+{
+    void *p = tmi_sys_map(bytes);
+    if (p != NULL) {
+        tmi_add_relaxed(&mapped_bytes, tmi_align_up(bytes, tmi_sys_page_bytes()));
+    }
+    return p;
+}
+
+void tmi_memory_unmap(void *p, size_t bytes)
+{
+    tmi_sys_unmap(p, bytes);
+    tmi_add_relaxed(&mapped_bytes, -tmi_align_up(bytes, tmi_sys_page_bytes()));
+}
+
+size_t tmi_memory_bytes(void)
+{
+    return tmi_load_relaxed(&mapped_bytes);
+}

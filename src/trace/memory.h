@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory for tracing itself: pages from the kernel, counted, so that the program can be
+ * told what tracing costs. Nothing is touched before it is used.
+ * Locking: none needed; the count is atomic.
+ */
+#ifndef TMI_MEMORY_H
+#define TMI_MEMORY_H
+
+#include <stddef.h>
+
+/* Zeroed pages; NULL when there are none. */
+void *tmi_memory_map(size_t bytes);
+void tmi_memory_unmap(void *p, size_t bytes);
+
+/* Bytes mapped now by the two functions above. */
+size_t tmi_memory_bytes(void);
+
+#endif

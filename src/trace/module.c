@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See trace/module.h. Records live in pages of their own and are linked by id through a
+ * directory of fixed size; a cache by address makes the common question one comparison
+ * of what the loader says now with what it said when the record was made.
+ */
+#include "trace/module.h"
+
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+#include "base/bits.h"
+#include "base/hash.h"
+#include "base/lock.h"
+#include "base/sys.h"
+#include "trace/memory.h"
+#include "trace/object.h"
+
+#define PAGE_RECORDS 64
+#define PAGES        1024 /* 65,536 modules, dlopen cycles at ever new addresses included */
+#define CACHE_SLOTS  256
+
+static struct {
+    struct tmi_module_record *pages[PAGES]; /* atomic, grown under TMI_LOCK_MODULES */
+    uint32_t count;                         /* atomic, grown under TMI_LOCK_MODULES */
+    uint32_t cache[CACHE_SLOTS];            /* atomic: ids by address */
+    char *text;                             /* TMI_LOCK_MODULES: free room for paths */
+    size_t text_bytes;
+} modules;
+
+static struct {
+    uintptr_t start, end;
+} own, loader;
+
+void tmi_module_init(void)
+{
+    struct tmi_object object;
+    if (tmi_object_find((uintptr_t)tmi_module_init, &object)) {
+        own.start = object.start;
+        own.end = object.end;
+    }
+    uintptr_t base = getauxval(AT_BASE);
+    if (base != 0 && tmi_object_find(base, &object)) {
+        loader.start = object.start;
+        loader.end = object.end;
+    }
+}
+
+bool tmi_module_is_own(uintptr_t pc)
+{
+    return pc - own.start < own.end - own.start;
+}
+
+const char *tmi_module_own_path(void)
+{
+    uint32_t id = tmi_module_find((uintptr_t)tmi_module_own_path);
+    return id == 0 ? "" : tmi_module_get(id)->path;
+}
+
+bool tmi_module_is_loader(uintptr_t pc)
+{
+    return pc - loader.start < loader.end - loader.start;
+}
+
+static struct tmi_module_record *record_at(uint32_t id)
+{
+    struct tmi_module_record *page =
+        tmi_load_acquire(&modules.pages[(id - 1) / PAGE_RECORDS]);
+    return &page[(id - 1) % PAGE_RECORDS];
+}
+
+const struct tmi_module_record *tmi_module_get(uint32_t id)
+{
+    return record_at(id);
+}
+
+uint32_t tmi_module_count(void)
+{
+    return tmi_load_acquire(&modules.count);
+}
+
+/* Is the loader's object `o`, seen at `pc`, still what `r` was made of? */
+static bool is_same(const struct tmi_module_record *r, const struct tmi_object *o,
+                    uintptr_t pc)
+{
+    if (r->loader_map != o->loader_map || r->map_start != o->start ||
+        r->map_end != o->end || pc < r->start || pc >= r->limit) {
+        return false;
+    }
+    uint32_t bytes;
+    const uint8_t *id = tmi_object_build_id(o, &bytes);
+    bytes = bytes < TMI_BUILD_ID_MOST ? bytes : TMI_BUILD_ID_MOST;
+    return bytes == r->build_id_bytes &&
+           (bytes == 0 || memcmp(id, r->build_id, bytes) == 0);
+}
+
+/* A copy of `len` bytes of text that is never freed; "" when there is no memory. */
+static char *keep_text_locked(const char *text, size_t len)
+{
+    if (modules.text_bytes < len + 1) {
+        size_t bytes = len + 1 > 4096 ? len + 1 : 4096;
+        modules.text = tmi_memory_map(bytes);
+        modules.text_bytes = modules.text == NULL ? 0 : bytes;
+    }
+    static char none[1];
+    if (modules.text == NULL) {
+        return none;
+    }
+    char *copy = modules.text;
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    modules.text += len + 1;
+    modules.text_bytes -= len + 1;
+    return copy;
+}
+
+/* The path of an object: absolute, for whoever reads it elsewhere. */
+static const char *keep_path_locked(const char *name)
+{
+    char path[1024];
+    size_t len = 0;
+    if (*name == '\0') {
+        ssize_t n = readlink("/proc/self/exe", path, sizeof path);
+        if (n <= 0) {
+            const char *started_as = (const char *)getauxval(AT_EXECFN);
+            name = started_as == NULL ? "" : started_as;
+            return keep_text_locked(name, strlen(name));
+        }
+        return keep_text_locked(path, (size_t)n);
+    }
+    bool relative = strchr(name, '/') != NULL && *name != '/';
+    if (relative && getcwd(path, sizeof path / 2) != NULL) {
+        len = strlen(path);
+        path[len++] = '/';
+    }
+    size_t room = sizeof path - len;
+    size_t name_len = strlen(name);
+    if (len == 0 || name_len >= room) {
+        return keep_text_locked(name, name_len);
+    }
+    memcpy(path + len, name, name_len);
+    return keep_text_locked(path, len + name_len);
+}
+
+static void fill_locked(struct tmi_module_record *r, const struct tmi_object *o,
+                        const ElfW(Phdr) * segment)
+{
+    size_t page = tmi_sys_page_bytes();
+    r->loader_map = o->loader_map;
+    r->map_start = o->start;
+    r->map_end = o->end;
+    r->start = (o->bias + segment->p_vaddr) & ~(page - 1);
+    r->limit = tmi_align_up(o->bias + segment->p_vaddr + segment->p_memsz, page);
+    r->offset = segment->p_offset & ~(uint64_t)(page - 1);
+    const uint8_t *id = tmi_object_build_id(o, &r->build_id_bytes);
+    if (r->build_id_bytes > TMI_BUILD_ID_MOST) {
+        r->build_id_bytes = TMI_BUILD_ID_MOST;
+    }
+    if (id != NULL) {
+        memcpy(r->build_id, id, r->build_id_bytes);
+    }
+    r->path = keep_path_locked(o->name);
+}
+
+static uint32_t find_locked(const struct tmi_object *o, uintptr_t pc)
+{
+    for (uint32_t id = modules.count; id > 0; id--) {
+        if (is_same(record_at(id), o, pc)) {
+            return id;
+        }
+    }
+    return 0;
+}
+
+static uint32_t add_locked(const struct tmi_object *o, const ElfW(Phdr) * segment)
+{
+    uint32_t page = modules.count / PAGE_RECORDS;
+    if (page >= PAGES) {
+        return 0;
+    }
+    if (modules.pages[page] == NULL) {
+        struct tmi_module_record *records =
+            tmi_memory_map(PAGE_RECORDS * sizeof(struct tmi_module_record));
+        if (records == NULL) {
+            return 0;
+        }
+        tmi_store_release(&modules.pages[page], records);
+    }
+    uint32_t id = modules.count + 1;
+    fill_locked(record_at(id), o, segment);
+    tmi_store_release(&modules.count, id);
+    return id;
+}
+
+uint32_t tmi_module_find(uintptr_t pc)
+{
+    struct tmi_object object;
+    if (!tmi_object_find(pc, &object)) {
+        return 0;
+    }
+    uint32_t *slot = &modules.cache[tmi_hash_u64(object.start) % CACHE_SLOTS];
+    uint32_t id = tmi_load_acquire(slot);
+    if (id != 0 && is_same(record_at(id), &object, pc)) {
+        return id;
+    }
+    const ElfW(Phdr) *segment = tmi_object_segment(&object, pc);
+    if (segment == NULL) {
+        return 0;
+    }
+    tmi_lock(TMI_LOCK_MODULES);
+    id = find_locked(&object, pc);
+    if (id == 0) {
+        id = add_locked(&object, segment);
+    }
+    tmi_unlock(TMI_LOCK_MODULES);
+    tmi_store_release(slot, id);
+    return id;
+}

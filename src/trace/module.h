@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Modules: the executable segments that code addresses were seen in, loaded now or once.
+ *
+ *     address -> _dl_find_object -> (loaded object) -> module id, for ever
+ *
+ * A module is told by path, build id and address, so a library that is unloaded and
+ * replaced by another at the same place makes a new one, and frames of the old one keep
+ * their names. _dl_find_object takes no lock and does not allocate; where libc has no
+ * such function dl_iterate_phdr stands in, which takes the loader's lock. Locking: the
+ * list grows under TMI_LOCK_MODULES; reading needs no lock.
+ */
+#ifndef TMI_MODULE_H
+#define TMI_MODULE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TMI_BUILD_ID_MOST 32
+
+struct tmi_module_record {
+    const char *path; /* as the loader opened it; "" when it has none */
+    uint8_t build_id[TMI_BUILD_ID_MOST];
+    uint32_t build_id_bytes;
+    uintptr_t start, limit; /* of the executable segment in memory, page aligned */
+    uint64_t offset;        /* of `start` in the file */
+    /* What the loader calls it; only compared, never followed once it may be unloaded. */
+    const void *loader_map;
+    uintptr_t map_start, map_end;
+};
+
+/* The module that `pc` lies in now, 1, 2, ...; 0 for none (JIT code) or no memory. */
+uint32_t tmi_module_find(uintptr_t pc);
+
+/* A module by id. Stays valid and unchanged for ever. */
+const struct tmi_module_record *tmi_module_get(uint32_t id);
+uint32_t tmi_module_count(void);
+
+/* True when `pc` lies in this library: the tracer's own frames. */
+bool tmi_module_is_own(uintptr_t pc);
+
+/* Where this library was loaded from; "" when that is not known. */
+const char *tmi_module_own_path(void);
+
+/* True when `pc` lies in the dynamic loader, whose allocations tell of modules loaded. */
+bool tmi_module_is_loader(uintptr_t pc);
+
+/* Learn the two ranges above. Before the first capture. */
+void tmi_module_init(void);
+
+#endif

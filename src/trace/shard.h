@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A shard: the counters of one thread, which it alone writes, without atomics.
+ *
+ *     net     bytes allocated minus bytes freed since the last flush
+ *     high    the most that net was since then
+ *     cells   per site: bytes and blocks allocated, freed, and freed at once
+ * ("temporary")
+ *
+ *     directory[(id - first id) / CHUNK] -> chunk of CHUNK cells, mapped when first
+ * needed
+ *
+ * A flush adds net to the process's totals when it has left [-lease, +lease]. A block
+ * that another thread frees counts in that thread's shard: only sums over all shards mean
+ * anything, and they are taken modulo 2^64. A shard outlives its thread, keeps its
+ * counts, and is taken over by a later thread: nothing is merged.
+ *
+ * Everything in a shard belongs to one stamp, i.e. one epoch. After a clear its owner
+ * notices at its next operation and begins anew (tmi_shard_begin); until then readers
+ * pass it by. Readers run beside the owner: a value may be one operation old.
+ */
+#ifndef TMI_SHARD_H
+#define TMI_SHARD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+#include "trace/totals.h"
+
+#define TMI_SHARD_CHUNK   32
+#define TMI_SHARD_CALLERS 256
+
+struct tmi_cell {
+    uint64_t alloc_bytes;
+    uint64_t alloc_blocks;
+    uint64_t free_bytes;
+    uint64_t free_blocks;
+    uint64_t temporary_blocks;
+};
+
+/* epoch:32 | first id of that epoch:32; equal stamps mean equal epochs. */
+typedef uint64_t tmi_stamp;
+
+TMI_INLINE uint32_t tmi_stamp_epoch(tmi_stamp stamp)
+{
+    return (uint32_t)(stamp >> 32);
+}
+TMI_INLINE uint32_t tmi_stamp_first(tmi_stamp stamp)
+{
+    return (uint32_t)stamp;
+}
+
+/* A return address and the site that it had when it was last looked up. */
+struct tmi_caller {
+    uintptr_t pc;
+    uint32_t site;
+};
+
+struct tmi_shard {
+    /* One cache line for every operation. Written by the owner; read by others: atomic.
+     */
+    int64_t net;
+    int64_t high;
+    int64_t lease;
+    tmi_stamp stamp;
+    struct tmi_cell **directory;
+    uint32_t directory_len;
+    uint32_t generation; /* of the callers below, see tracer.h; owner only */
+    const void *latest;  /* the block that this thread allocated last; owner only */
+    uint64_t unused;
+
+    struct tmi_caller callers[TMI_SHARD_CALLERS]; /* owner only */
+    uintptr_t *stack;                             /* owner only: room for an unwinder */
+    size_t stack_room;
+    char *room; /* owner only: memory for chunks */
+    size_t room_bytes;
+    void *free_chunks;      /* owner only: linked through their first word */
+    uint32_t owned;         /* TMI_LOCK_THREADS: a thread has it */
+    struct tmi_shard *next; /* never changes once the shard is in the list */
+};
+
+/* A new shard; NULL when there is no memory. */
+struct tmi_shard *tmi_shard_new(void);
+
+/* Owner: forget all counts and begin an epoch. */
+void tmi_shard_begin(struct tmi_shard *shard, tmi_stamp stamp, int64_t lease);
+
+/* Owner: hand net and high over to the totals. */
+void tmi_shard_flush(struct tmi_shard *shard);
+
+/* Owner: the cell of a site of this epoch, mapped now if need be; NULL: no memory. */
+struct tmi_cell *tmi_shard_new_cell(struct tmi_shard *shard, uint32_t id);
+
+/* Anyone: add the counts of a site to `sum`, while no clear can happen. */
+void tmi_shard_read(struct tmi_shard *shard, uint32_t id, struct tmi_cell *sum);
+
+/* Owner: room for at least `frames` return addresses; false when there is no memory. */
+bool tmi_shard_grow_stack(struct tmi_shard *shard, size_t frames);
+
+TMI_INLINE struct tmi_cell *tmi_shard_cell(struct tmi_shard *shard, uint32_t id)
+{
+    uint32_t at = id - tmi_stamp_first(shard->stamp);
+    uint32_t chunk = at / TMI_SHARD_CHUNK;
+    if (TMI_LIKELY(chunk < shard->directory_len)) {
+        struct tmi_cell *cells = shard->directory[chunk];
+        if (TMI_LIKELY(cells != NULL)) {
+            return &cells[at % TMI_SHARD_CHUNK];
+        }
+    }
+    return tmi_shard_new_cell(shard, id);
+}
+
+/* Account for a change of live bytes. Plain additions: the owner is the only writer. */
+TMI_INLINE void tmi_shard_add(struct tmi_shard *shard, int64_t bytes)
+{
+    int64_t net = shard->net + bytes;
+    shard->net = net;
+    if (net > shard->high) {
+        shard->high = net;
+    }
+    if (TMI_UNLIKELY((uint64_t)(net + shard->lease) > 2 * (uint64_t)shard->lease)) {
+        tmi_shard_flush(shard);
+    }
+}
+
+TMI_INLINE void tmi_shard_count_alloc(struct tmi_shard *shard, uint32_t id, size_t size)
+{
+    struct tmi_cell *cell = tmi_shard_cell(shard, id);
+    if (TMI_LIKELY(cell != NULL)) {
+        cell->alloc_bytes += size;
+        cell->alloc_blocks++;
+    }
+}
+
+TMI_INLINE void tmi_shard_count_free(struct tmi_shard *shard, uint32_t id, size_t size,
+                                     bool temporary)
+{
+    struct tmi_cell *cell = tmi_shard_cell(shard, id);
+    if (TMI_LIKELY(cell != NULL)) {
+        cell->free_bytes += size;
+        cell->free_blocks++;
+        cell->temporary_blocks += temporary;
+    }
+}
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Threads: who has which shard, and who is inside tmalloc.
+ *
+ *     tmi_self.shard   the shard to count in; NULL while the thread is inside tmalloc, or
+ *                      has none yet, or no longer
+ *     tmi_self.own     the shard it has, also while it is inside
+ *
+ * So one load tells the hot path both that tracing may go ahead and where to count, and
+ * an allocation made meanwhile (by a library that tmalloc calls, or by a signal handler)
+ * finds NULL and is not traced. A thread gets its shard with its first traced operation
+ * and gives it back in its pthread-key destructor; a destructor that runs later and
+ * allocates may get one again, a few times, and one that only frees counts directly
+ * (trace/direct.h). Locking: the list of shards grows at its head and is read without a
+ * lock; ownership changes under TMI_LOCK_THREADS.
+ */
+#ifndef TMI_THREAD_H
+#define TMI_THREAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "trace/shard.h"
+
+struct tmi_thread {
+    struct tmi_shard *shard;
+    struct tmi_shard *own;
+    uint32_t guards;      /* calls of tmi_guard_enter that have not left */
+    uint32_t retirements; /* how often the key's destructor took the shard away */
+};
+
+extern TMI_HIDDEN TMI_THREAD_LOCAL struct tmi_thread tmi_self;
+
+/* Before anything else; creates the key. Twice does no harm. */
+void tmi_thread_init(void);
+
+/* Give this thread a shard (it has none); NULL when it may have none, or no memory. */
+struct tmi_shard *tmi_thread_adopt(bool may_only_free);
+
+/* Hold this thread's own allocations untraced: around every call into other libraries. */
+struct tmi_shard *tmi_guard_enter(void);
+void tmi_guard_leave(struct tmi_shard *entered);
+
+/* All shards, for sums. */
+struct tmi_shard *tmi_thread_shards(void);
+
+/* In a forked child: the shards of the threads that are not there are free again. */
+void tmi_thread_forked(void);
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/* See trace/totals.h. */
+#include "trace/totals.h"
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+
+#define BYTES_BITS 48
+
+static struct {
+    uint64_t current; /* atomic */
+    uint64_t peak;    /* atomic */
+} __attribute__((aligned(TMI_CACHE_LINE))) totals;
+
+static uint64_t pack(uint32_t epoch, int64_t bytes)
+{
+    return (uint64_t)epoch << BYTES_BITS |
+           ((uint64_t)bytes & (((uint64_t)1 << BYTES_BITS) - 1));
+}
+
+static int64_t bytes_of(uint64_t word)
+{
+    return (int64_t)(word << (64 - BYTES_BITS)) >> (64 - BYTES_BITS);
+}
+
+static int is_of(uint64_t word, uint32_t epoch)
+{
+    return (uint16_t)(word >> BYTES_BITS) == (uint16_t)epoch;
+}
+
+void tmi_totals_begin(uint32_t epoch)
+{
+    tmi_store_relaxed(&totals.current, pack(epoch, 0));
+    tmi_store_relaxed(&totals.peak, pack(epoch, 0));
+}
+
+int64_t tmi_totals_current(void)
+{
+    return bytes_of(tmi_load_relaxed(&totals.current));
+}
+
+int64_t tmi_totals_peak(void)
+{
+    return bytes_of(tmi_load_relaxed(&totals.peak));
+}
+
+void tmi_totals_raise_peak(uint32_t epoch, int64_t bytes)
+{
+    uint64_t old = tmi_load_relaxed(&totals.peak);
+    while (is_of(old, epoch) && bytes_of(old) < bytes &&
+           !tmi_cas_relaxed(&totals.peak, &old, pack(epoch, bytes))) {
+    }
+}
+
+void tmi_totals_set_peak(uint32_t epoch, int64_t bytes)
+{
+    uint64_t old = tmi_load_relaxed(&totals.peak);
+    while (is_of(old, epoch) &&
+           !tmi_cas_relaxed(&totals.peak, &old, pack(epoch, bytes))) {
+    }
+}
+
+void tmi_totals_flush(uint32_t epoch, int64_t net, int64_t high)
+{
+    uint64_t old = tmi_load_relaxed(&totals.current);
+    while (is_of(old, epoch) &&
+           !tmi_cas_relaxed(&totals.current, &old, pack(epoch, bytes_of(old) + net))) {
+    }
+    if (is_of(old, epoch)) {
+        tmi_totals_raise_peak(epoch, bytes_of(old) + high);
+    }
+}

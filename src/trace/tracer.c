@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/* See trace/tracer.h. */
+#include "trace/tracer.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/lock.h"
+#include "trace/capture.h"
+#include "trace/direct.h"
+#include "trace/index.h"
+#include "trace/module.h"
+
+#define NFRAME_MOST 65535
+
+struct tmi_tracer tmi_tracer __attribute__((aligned(TMI_CACHE_LINE))) = {
+    .mode = TMI_MODE_BOOT, .stamp = 1, /* epoch 0, ids from 1 */
+};
+
+static struct tmi_index sites; /* key: domain:32 node:32 */
+
+void tmi_tracer_init(int64_t lease)
+{
+    tmi_tracer.lease = lease;
+    tmi_thread_init();
+    tmi_module_init();
+}
+
+/* Begin an epoch: no block that exists now is traced. TMI_LOCK_TRACER is held. */
+static void begin_epoch_locked(void)
+{
+    tmi_lock(TMI_LOCK_SITES);
+    uint32_t first = tmi_index_forget(&sites);
+    uint32_t epoch = tmi_stamp_epoch(tmi_tracer.stamp) + 1;
+    tmi_totals_begin(epoch);
+    tmi_store_release(&tmi_tracer.stamp, (tmi_stamp)epoch << 32 | first);
+    tmi_unlock(TMI_LOCK_SITES);
+}
+
+int tmi_tracer_start(int nframe)
+{
+    if (nframe < 1 || nframe > NFRAME_MOST) {
+        return -EINVAL;
+    }
+    tmi_lock(TMI_LOCK_TRACER);
+    if (tmi_tracer.mode <= TMI_MODE_OFF) {
+        tmi_capture_init();
+        begin_epoch_locked();
+        tmi_store_release(&tmi_tracer.mode, nframe);
+    }
+    tmi_unlock(TMI_LOCK_TRACER);
+    return 0;
+}
+
+void tmi_tracer_stop(void)
+{
+    tmi_lock(TMI_LOCK_TRACER);
+    if (tmi_tracer.mode > TMI_MODE_OFF) {
+        tmi_store_release(&tmi_tracer.mode, TMI_MODE_OFF);
+        begin_epoch_locked();
+    }
+    tmi_unlock(TMI_LOCK_TRACER);
+}
+
+void tmi_tracer_clear(void)
+{
+    tmi_lock(TMI_LOCK_TRACER);
+    if (tmi_tracer.mode > TMI_MODE_OFF) {
+        begin_epoch_locked();
+    }
+    tmi_unlock(TMI_LOCK_TRACER);
+}
+
+/* Sum of what the threads of this epoch have not flushed; flushes our own. */
+static int64_t sum_unflushed(tmi_stamp stamp)
+{
+    struct tmi_shard *own = tmi_self.own;
+    if (own != NULL && own->stamp == stamp) {
+        tmi_shard_flush(own);
+    }
+    int64_t sum = 0;
+    for (struct tmi_shard *s = tmi_thread_shards(); s != NULL; s = s->next) {
+        if (tmi_load_acquire(&s->stamp) == stamp) {
+            sum += tmi_load_relaxed(&s->net);
+        }
+    }
+    return sum;
+}
+
+void tmi_tracer_memory(int64_t *current, int64_t *peak)
+{
+    *current = 0;
+    *peak = 0;
+    if (tmi_load_relaxed(&tmi_tracer.mode) > TMI_MODE_OFF) {
+        tmi_stamp stamp = tmi_load_acquire(&tmi_tracer.stamp);
+        int64_t now = sum_unflushed(stamp) + tmi_totals_current();
+        *current = now > 0 ? now : 0;
+        tmi_totals_raise_peak(tmi_stamp_epoch(stamp), *current);
+        *peak = tmi_totals_peak();
+    }
+}
+
+void tmi_tracer_reset_peak(void)
+{
+    if (tmi_load_relaxed(&tmi_tracer.mode) > TMI_MODE_OFF) {
+        tmi_stamp stamp = tmi_load_acquire(&tmi_tracer.stamp);
+        int64_t now = sum_unflushed(stamp) + tmi_totals_current();
+        tmi_totals_set_peak(tmi_stamp_epoch(stamp), now > 0 ? now : 0);
+    }
+}
+
+uint32_t tmi_tracer_site_node(uint32_t site)
+{
+    return (uint32_t)tmi_index_key(&sites, site);
+}
+
+uint32_t tmi_tracer_site_domain(uint32_t site)
+{
+    return (uint32_t)(tmi_index_key(&sites, site) >> 32);
+}
+
+uint32_t tmi_tracer_site_count(void)
+{
+    return tmi_index_count(&sites);
+}
+
+struct tmi_cell tmi_tracer_site_sum(uint32_t site)
+{
+    struct tmi_cell sum = {0};
+    tmi_stamp stamp = tmi_load_relaxed(&tmi_tracer.stamp);
+    for (struct tmi_shard *s = tmi_thread_shards(); s != NULL; s = s->next) {
+        if (tmi_load_acquire(&s->stamp) == stamp) {
+            tmi_shard_read(s, site, &sum);
+        }
+    }
+    tmi_direct_read(site, &sum);
+    return sum;
+}
+
+/* Make the shard one of the present epoch, if it is not. */
+static void catch_up(struct tmi_shard *shard)
+{
+    tmi_stamp stamp = tmi_load_acquire(&tmi_tracer.stamp);
+    if (shard->stamp != stamp) {
+        tmi_shard_begin(shard, stamp, tmi_tracer.lease);
+    }
+}
+
+TMI_COLD struct tmi_shard *tmi_tracer_enter_slow(bool may_only_free)
+{
+    if (tmi_load_relaxed(&tmi_tracer.mode) <= TMI_MODE_OFF) {
+        return NULL;
+    }
+    struct tmi_shard *shard = tmi_self.own;
+    if (shard == NULL) {
+        shard = tmi_thread_adopt(may_only_free);
+    } else if (tmi_self.shard == NULL) {
+        shard = NULL; /* this thread is inside already */
+    }
+    if (shard != NULL) {
+        tmi_self.shard = NULL;
+        tmi_signal_fence();
+        catch_up(shard);
+    }
+    return shard;
+}
+
+/* The id of (node, domain) in the shard's epoch; 0 when another one has begun meanwhile.
+ */
+static uint32_t site_of(const struct tmi_shard *shard, uint32_t node, uint32_t domain)
+{
+    uint64_t key = (uint64_t)domain << 32 | node;
+    uint32_t id = tmi_index_find(&sites, key);
+    if (id < tmi_stamp_first(shard->stamp)) {
+        tmi_lock(TMI_LOCK_SITES);
+        bool same = tmi_tracer.stamp == shard->stamp;
+        id = same ? tmi_index_add(&sites, key) : 0;
+        tmi_unlock(TMI_LOCK_SITES);
+    } else if (tmi_load_acquire(&tmi_tracer.stamp) != shard->stamp) {
+        id = 0;
+    }
+    return id;
+}
+
+/* Let the thread remember which site a return address has, for one generation. */
+static void remember(struct tmi_shard *shard, uintptr_t caller, uint32_t site)
+{
+    uint32_t generation = tmi_load_relaxed(&tmi_tracer.generation);
+    if (shard->generation != generation) {
+        memset(shard->callers, 0, sizeof shard->callers);
+        shard->generation = generation;
+    }
+    *tmi_tracer_caller(shard, caller) = (struct tmi_caller){caller, site};
+}
+
+/*
+ * The loader allocates when it loads a module, perhaps where another one was: nothing
+ * that was remembered of return addresses before holds any longer. It is never remembered
+ * itself, so each of its allocations comes through here.
+ */
+static bool loads_modules(uintptr_t caller)
+{
+    if (!tmi_module_is_loader(caller)) {
+        return false;
+    }
+    tmi_add_relaxed(&tmi_tracer.generation, 1);
+    return true;
+}
+
+TMI_COLD uint32_t tmi_tracer_site_slow(struct tmi_shard *shard, uintptr_t caller)
+{
+    int32_t nframe = tmi_load_relaxed(&tmi_tracer.mode);
+    if (nframe <= TMI_MODE_OFF) {
+        return 0;
+    }
+    int saved = errno;
+    bool loader = loads_modules(caller);
+    uint32_t node = nframe == 1 ? tmi_capture_caller(caller) : tmi_capture_stack(shard);
+    if (node == 0) {
+        node = tmi_capture_unknown();
+    }
+    uint32_t site = node == 0 ? 0 : site_of(shard, node, 0);
+    if (nframe == 1 && site != 0 && !loader) {
+        remember(shard, caller, site);
+    }
+    errno = saved;
+    return site;
+}
+
+void tmi_tracer_free_directly(uint32_t site, size_t size)
+{
+    tmi_stamp stamp = tmi_load_acquire(&tmi_tracer.stamp);
+    if (site >= tmi_stamp_first(stamp)) {
+        tmi_direct_count_free(stamp, site, size);
+    }
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The tracer: what happens when a block is born, resized and freed while tracing is on.
+ *
+ *     shard = tmi_tracer_enter()        NULL: do not trace (tmalloc itself, a signal,
+ * ...) site  = tmi_tracer_site(...)      who allocates: (call-tree node, domain) -> id
+ *     ... the block is made, its header given the site's id ...
+ *     tmi_tracer_count_alloc(...)
+ *     tmi_tracer_leave(shard)
+ *
+ * A site's id is given anew in each epoch, and clearing only begins an epoch: from then
+ * on lower ids mean "not traced". (epoch, first id) is one word, the stamp, so that a
+ * shard and the tracer compare in one instruction.
+ *
+ * `mode` is TMI_MODE_BOOT until the first allocation of the process, then 0 (off) or the
+ * number of frames to keep. `generation` counts loads of modules: what a thread
+ * remembers of return addresses holds for one generation.
+ * Locking: start, stop and clear under TMI_LOCK_TRACER; new sites under TMI_LOCK_SITES.
+ */
+#ifndef TMI_TRACER_H
+#define TMI_TRACER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "trace/shard.h"
+#include "trace/thread.h"
+
+#define TMI_MODE_BOOT (-1)
+#define TMI_MODE_OFF  0
+
+struct tmi_tracer {
+    int32_t mode;        /* atomic */
+    uint32_t generation; /* atomic */
+    tmi_stamp stamp;     /* atomic; changes under TMI_LOCK_TRACER and TMI_LOCK_SITES */
+    int64_t lease;       /* set before tracing first starts */
+};
+
+extern TMI_HIDDEN struct tmi_tracer tmi_tracer;
+
+/* What the entry points do at the first allocation of the process, and main's
+ * constructor. */
+void tmi_tracer_init(int64_t lease);
+
+int tmi_tracer_start(int nframe);
+void tmi_tracer_stop(void);
+void tmi_tracer_clear(void);
+
+/* Bytes now and at most, of all threads; flushes this thread's shard. Guarded caller. */
+void tmi_tracer_memory(int64_t *current, int64_t *peak);
+void tmi_tracer_reset_peak(void);
+
+/* The node and domain of a site, and its counts summed over all threads. */
+uint32_t tmi_tracer_site_node(uint32_t site);
+uint32_t tmi_tracer_site_domain(uint32_t site);
+uint32_t tmi_tracer_site_count(void);
+struct tmi_cell tmi_tracer_site_sum(uint32_t site);
+
+/* True when a header with this id belongs to a traced block. */
+TMI_INLINE bool tmi_tracer_is_live(uint32_t site)
+{
+    return site >= tmi_stamp_first(tmi_load_relaxed(&tmi_tracer.stamp));
+}
+
+struct tmi_shard *tmi_tracer_enter_slow(bool may_only_free);
+uint32_t tmi_tracer_site_slow(struct tmi_shard *shard, uintptr_t caller);
+
+TMI_INLINE struct tmi_shard *tmi_tracer_enter(bool may_only_free)
+{
+    struct tmi_shard *shard = tmi_self.shard;
+    if (TMI_UNLIKELY(shard == NULL ||
+                     shard->stamp != tmi_load_relaxed(&tmi_tracer.stamp))) {
+        return tmi_tracer_enter_slow(may_only_free);
+    }
+    tmi_self.shard = NULL;
+    tmi_signal_fence();
+    return shard;
+}
+
+TMI_INLINE void tmi_tracer_leave(struct tmi_shard *shard)
+{
+    tmi_signal_fence();
+    tmi_self.shard = shard;
+}
+
+TMI_INLINE struct tmi_caller *tmi_tracer_caller(struct tmi_shard *shard, uintptr_t caller)
+{
+    return &shard->callers[(caller ^ caller >> 8) % TMI_SHARD_CALLERS];
+}
+
+/* The id of the site that allocates; 0 when tracing just stopped or nothing can be
+ * stored. */
+TMI_INLINE uint32_t tmi_tracer_site(struct tmi_shard *shard, uintptr_t caller)
+{
+    const struct tmi_caller *known = tmi_tracer_caller(shard, caller);
+    if (TMI_LIKELY(tmi_load_relaxed(&tmi_tracer.mode) == 1 && known->pc == caller &&
+                   shard->generation == tmi_load_relaxed(&tmi_tracer.generation))) {
+        return known->site;
+    }
+    return tmi_tracer_site_slow(shard, caller);
+}
+
+TMI_INLINE void tmi_tracer_count_alloc(struct tmi_shard *shard, uint32_t site,
+                                       size_t size, const void *block)
+{
+    if (TMI_LIKELY(site != 0)) {
+        tmi_shard_count_alloc(shard, site, size);
+        tmi_shard_add(shard, (int64_t)size);
+        shard->latest = block;
+    }
+}
+
+TMI_INLINE void tmi_tracer_count_free(struct tmi_shard *shard, uint32_t site, size_t size,
+                                      const void *block)
+{
+    if (TMI_LIKELY(site >= tmi_stamp_first(shard->stamp))) {
+        tmi_shard_count_free(shard, site, size, shard->latest == block);
+        tmi_shard_add(shard, -(int64_t)size);
+    }
+}
+
+/* A free for which there is no shard to count in. */
+void tmi_tracer_free_directly(uint32_t site, size_t size);
+
+#endif

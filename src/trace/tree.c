@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See trace/tree.h. Keys: a location is module:16 offset:48, a node is parent:32
+ * location:32. The key of the location of which nothing is known would be 0, which is a
+ * key like any other.
+ */
+#include "trace/tree.h"
+
+#include "base/lock.h"
+#include "trace/index.h"
+#include "trace/module.h"
+
+#define OFFSET_BITS 48
+#define OFFSET_MASK (((uint64_t)1 << OFFSET_BITS) - 1)
+
+static struct tmi_index locations;
+static struct tmi_index nodes;
+
+static uint32_t add(struct tmi_index *index, uint64_t key)
+{
+    uint32_t id = tmi_index_find(index, key);
+    if (id == 0) {
+        tmi_lock(TMI_LOCK_TREE);
+        id = tmi_index_add(index, key);
+        tmi_unlock(TMI_LOCK_TREE);
+    }
+    return id;
+}
+
+/* The call lies before the return address, which may be the first byte of something else.
+ */
+static uint32_t intern_location(uintptr_t pc)
+{
+    uint32_t module = pc == 0 ? 0 : tmi_module_find(pc - 1);
+    uint64_t offset = module == 0 ? pc : pc - tmi_module_get(module)->start;
+    return add(&locations, (uint64_t)module << OFFSET_BITS | (offset & OFFSET_MASK));
+}
+
+static uint32_t intern_child(uint32_t parent, uintptr_t pc)
+{
+    uint32_t location = intern_location(pc);
+    return location == 0 ? 0 : add(&nodes, (uint64_t)parent << 32 | location);
+}
+
+uint32_t tmi_tree_intern(const uintptr_t *newest_first, size_t n)
+{
+    if (n == 0) {
+        return intern_child(0, 0);
+    }
+    uint32_t node = 0;
+    for (size_t i = n; i > 0; i--) {
+        node = intern_child(node, newest_first[i - 1]);
+        if (node == 0) {
+            break;
+        }
+    }
+    return node;
+}
+
+uint32_t tmi_tree_parent(uint32_t node)
+{
+    return (uint32_t)(tmi_index_key(&nodes, node) >> 32);
+}
+
+uint32_t tmi_tree_location(uint32_t node)
+{
+    return (uint32_t)tmi_index_key(&nodes, node);
+}
+
+uint32_t tmi_tree_node_count(void)
+{
+    return tmi_index_count(&nodes);
+}
+
+uint32_t tmi_tree_location_count(void)
+{
+    return tmi_index_count(&locations);
+}
+
+uint32_t tmi_tree_depth(uint32_t node)
+{
+    uint32_t depth = 0;
+    for (; node != 0; node = tmi_tree_parent(node)) {
+        depth++;
+    }
+    return depth;
+}
+
+uint32_t tmi_location_module(uint32_t location)
+{
+    return (uint32_t)(tmi_index_key(&locations, location) >> OFFSET_BITS);
+}
+
+uintptr_t tmi_location_address(uint32_t location)
+{
+    uint64_t key = tmi_index_key(&locations, location);
+    uint32_t module = (uint32_t)(key >> OFFSET_BITS);
+    uintptr_t offset = key & OFFSET_MASK;
+    return module == 0 ? offset : tmi_module_get(module)->start + offset;
+}

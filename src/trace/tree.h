@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The call tree: every stack ever seen, each shared outer part once.
+ *
+ *     location = (module, offset of the return address)         told by its id, 32 bits
+ *     node     = (parent node, location); the root is node 0     told by its id, 32 bits
+ *
+ * A stack is its leaf node: main's frame is a child of the root, the frame that called
+ * malloc is the leaf. Both are keys of an index (trace/index.h), and an id's key is all
+ * that there is to know about it. A parent's id is always below its children's. Nothing
+ * is ever removed. Locking: look-ups take none; a stack never seen before is added under
+ * TMI_LOCK_TREE.
+ */
+#ifndef TMI_TREE_H
+#define TMI_TREE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The longest stack that is kept: deeper ones lose their oldest frames. */
+#define TMI_TREE_DEPTH_MOST 65535u
+
+/*
+ * The leaf of a stack of `n` return addresses, newest first; 0 when there is no memory.
+ * n == 0 stands for one frame of which nothing is known.
+ */
+uint32_t tmi_tree_intern(const uintptr_t *newest_first, size_t n);
+
+uint32_t tmi_tree_parent(uint32_t node);
+uint32_t tmi_tree_location(uint32_t node);
+uint32_t tmi_tree_node_count(void);
+uint32_t tmi_tree_location_count(void);
+
+/* Frames from the root down to `node`, itself included. */
+uint32_t tmi_tree_depth(uint32_t node);
+
+/* A location's module (0: none) and return address as it was in memory (0: not known). */
+uint32_t tmi_location_module(uint32_t location);
+uintptr_t tmi_location_address(uint32_t location);
+
+#endif

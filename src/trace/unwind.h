@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Walking the stack of the calling thread: one interface, one file for each way to do it.
+ * Frames are return addresses, newest first, beginning with the caller of the allocation
+ * function: tmalloc's own frames are left out. The address of a frame that a signal
+ * interrupted is one too high, so that "the call is before the address" holds for all.
+ * An unwinder never allocates from tmalloc, and never fails: a stack that cannot be
+ * walked further ends there.
+ */
+#ifndef TMI_UNWIND_H
+#define TMI_UNWIND_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Writes the newest `room` frames to `frames`; returns how many the whole stack has,
+ * which may be more.
+ */
+size_t tmi_unwind_libgcc(uintptr_t *frames, size_t room);
+
+#endif
