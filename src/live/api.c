@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The functions of tmalloc.h that give objects: snapshots, and tracebacks of blocks.
+ *
+ * A traceback handed out for a block is that of a snapshot of one stack, made at the
+ * first question for (node, nframe) and kept for ever:
+ *
+ *     tracebacks   index: nframe:32 node:32 -> number        (trace/index.h)
+ *     given        number -> snapshot, an array that doubles
+ *
+ * Both under TMI_LOCK_LIVE.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/lock.h"
+#include "heap/block.h"
+#include "live/take.h"
+#include "tmalloc.h"
+#include "trace/index.h"
+#include "trace/memory.h"
+#include "trace/tracer.h"
+
+static struct tmi_index tracebacks;
+static struct tm_snapshot **given; /* TMI_LOCK_LIVE */
+static uint32_t given_room;        /* TMI_LOCK_LIVE */
+
+TM_API tm_snapshot_t *tm_take_snapshot(void)
+{
+    struct tmi_shard *entered = tmi_guard_enter();
+    struct tm_snapshot *s = tmi_take_all();
+    tmi_guard_leave(entered);
+    return s;
+}
+
+static bool make_room_locked(uint32_t number)
+{
+    if (number < given_room) {
+        return true;
+    }
+    uint32_t room = given_room == 0 ? 512 : 2 * given_room;
+    struct tm_snapshot **grown = tmi_memory_map(room * sizeof(struct tm_snapshot *));
+    if (grown == NULL) {
+        return false;
+    }
+    if (given != NULL) {
+        memcpy(grown, given, given_room * sizeof *grown);
+        tmi_memory_unmap(given, given_room * sizeof *grown);
+    }
+    given = grown;
+    given_room = room;
+    return true;
+}
+
+static const tm_traceback_t *traceback_locked(uint32_t node, uint32_t nframe)
+{
+    uint32_t number = tmi_index_add(&tracebacks, (uint64_t)nframe << 32 | node);
+    if (number == 0 || !make_room_locked(number)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (given[number] == NULL) {
+        given[number] = tmi_take_stack(node, nframe);
+    }
+    return given[number] == NULL ? NULL : &given[number]->traces[0].traceback;
+}
+
+/* The site in the header before `ptr`; 0 with errno when there is no traced block. */
+static uint32_t site_of(const void *ptr)
+{
+    if (tmi_block_classify(ptr) > TMI_BLOCK_LIVE_ALIGNED) {
+        errno = EINVAL;
+        return 0;
+    }
+    uint32_t site = tmi_block_of(ptr)->trace;
+    if (site == 0 || !tmi_tracer_is_live(site)) {
+        errno = ENOENT;
+        return 0;
+    }
+    return site;
+}
+
+TM_API const tm_traceback_t *tm_get_object_traceback(const void *ptr)
+{
+    struct tmi_shard *entered = tmi_guard_enter();
+    const tm_traceback_t *traceback = NULL;
+    int nframe = tmi_load_relaxed(&tmi_tracer.mode);
+    uint32_t site = site_of(ptr);
+    if (nframe > TMI_MODE_OFF && site != 0) {
+        uint32_t node = tmi_tracer_site_node(site);
+        tmi_lock(TMI_LOCK_LIVE);
+        traceback = traceback_locked(node, (uint32_t)nframe);
+        tmi_unlock(TMI_LOCK_LIVE);
+    } else if (site != 0) {
+        errno = ENOENT;
+    }
+    tmi_guard_leave(entered);
+    return traceback;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * TMALLOC_DUMP: a snapshot written when the process ends by exit or by returning from
+ * main. A library's destructor runs after the program's own, so what those free is not in
+ * it.
+ *
+ *     %p   process id      %e   program's name, without its folder      %%   a percent
+ * sign
+ *
+ * A forked child writes only when the name has %p in it: else it would overwrite what its
+ * parent writes. `tmalloc run` sets TMALLOC_RUN_PID for the same reason.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/option.h"
+#include "base/report.h"
+#include "base/sys.h"
+#include "tmalloc.h"
+#include "trace/thread.h"
+#include "view/service.h"
+
+#define PATH_BYTES 4096
+
+static int started_as; /* the process that read the options */
+
+__attribute__((constructor)) static void remember_process(void)
+{
+    started_as = tmi_sys_getpid();
+}
+
+static bool names_process(const char *template)
+{
+    for (const char *c = template; *c != '\0'; c++) {
+        if (*c == '%' && c[1] != '\0' && *++c == 'p') {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *program_name(void)
+{
+    const char *slash = strrchr(program_invocation_name, '/');
+    return slash == NULL ? program_invocation_name : slash + 1;
+}
+
+static void expand(struct tmi_writer *w, const char *template)
+{
+    for (const char *c = template; *c != '\0'; c++) {
+        if (*c != '%' || c[1] == '\0') {
+            tmi_put_char(w, *c);
+            continue;
+        }
+        c++;
+        if (*c == 'p') {
+            tmi_put_i64(w, tmi_sys_getpid());
+        } else if (*c == 'e') {
+            tmi_put_text(w, program_name());
+        } else if (*c == '%') {
+            tmi_put_char(w, '%');
+        } else {
+            tmi_put_char(w, '%');
+            tmi_put_char(w, *c);
+        }
+    }
+}
+
+static void write_snapshot(const char *path)
+{
+    struct tmi_error error = {"out of memory"};
+    tm_snapshot_t *s = tm_take_snapshot();
+    const struct tmi_service *service = tmi_service();
+    int err = -1;
+    if (service == NULL) {
+        strcpy(error.text, "the plug-in is missing");
+    } else if (s != NULL) {
+        err = service->dump(s, path, &error);
+    }
+    if (err != 0) {
+        tmi_report_text("no snapshot was written: ", error.text, NULL);
+    }
+    tm_snapshot_free(s);
+}
+
+__attribute__((destructor)) static void dump_at_exit(void)
+{
+    const char *template = tmi_option_text(TMI_OPTION_DUMP);
+    int64_t only = tmi_option_number(TMI_OPTION_RUN_PID);
+    int self = tmi_sys_getpid();
+    if (template == NULL || (only != 0 && only != self) ||
+        (self != started_as && !names_process(template))) {
+        return;
+    }
+    if (!tm_is_tracing()) {
+        tmi_report_text("TMALLOC_DUMP: not tracing at exit, so no snapshot was written",
+                        NULL, NULL);
+        return;
+    }
+    char path[PATH_BYTES];
+    struct tmi_writer w = tmi_writer_on(path, sizeof path);
+    expand(&w, template);
+    if (w.lost) {
+        tmi_report_text("TMALLOC_DUMP: the file name is too long", NULL, NULL);
+        return;
+    }
+    write_snapshot(path);
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See live/take.h. Sites are read beside the threads that count in them; only a clear has
+ * to wait. Modules and locations of the call tree become those of the snapshot when the
+ * first frame that needs them is copied:
+ *
+ *     module_of[tree's module]       snapshot's module + 1, 0: not copied yet
+ *     location_of[tree's location]   snapshot's location + 1
+ *     depth_of[node]                 frames down to that node, from its parent's
+ *
+ * These maps live in the snapshot's own arena for the time of the copy.
+ */
+#include "live/take.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/lock.h"
+#include "base/sys.h"
+#include "trace/memory.h"
+#include "trace/module.h"
+#include "trace/tracer.h"
+#include "trace/tree.h"
+
+struct copy {
+    struct tm_snapshot *s;
+    struct tmi_arena maps;
+    uint32_t *module_of;
+    uint32_t *location_of;
+    uint32_t *depth_of;
+    uint32_t nodes; /* length of depth_of, so far filled */
+    uint32_t *frames;
+    uint32_t nframe;
+};
+
+static bool begin_copy(struct copy *copy, struct tm_snapshot *s, uint32_t nframe,
+                       uint32_t nodes)
+{
+    *copy = (struct copy){.s = s, .nframe = nframe};
+    uint32_t kept = nframe < TMI_TREE_DEPTH_MOST ? nframe : TMI_TREE_DEPTH_MOST;
+    size_t id = sizeof(uint32_t);
+    copy->module_of = tmi_arena_alloc(&copy->maps, id * ((size_t)UINT16_MAX + 1));
+    copy->location_of =
+        tmi_arena_alloc(&copy->maps, id * ((size_t)tmi_tree_location_count() + 1));
+    copy->depth_of = tmi_arena_alloc(&copy->maps, id * ((size_t)nodes + 1));
+    copy->frames = tmi_arena_alloc(&copy->maps, id * kept);
+    copy->nodes = nodes;
+    return copy->module_of != NULL && copy->location_of != NULL &&
+           copy->depth_of != NULL && copy->frames != NULL;
+}
+
+/* The snapshot's module for the tree's; TMI_NO_MODULE for none; < 0: no memory. */
+static int64_t copy_module(struct copy *copy, uint32_t module)
+{
+    if (module == 0) {
+        return TMI_NO_MODULE;
+    }
+    if (copy->module_of[module] == 0) {
+        const struct tmi_module_record *r = tmi_module_get(module);
+        struct tmi_module m = {
+            .name = r->path,
+            .build_id = r->build_id_bytes == 0 ? NULL : r->build_id,
+            .build_id_bytes = r->build_id_bytes,
+            .start = r->start,
+            .limit = r->limit,
+            .offset = r->offset,
+        };
+        int64_t index = tmi_snapshot_add_module(copy->s, &m);
+        if (index < 0) {
+            return index;
+        }
+        copy->module_of[module] = (uint32_t)index + 1;
+    }
+    return copy->module_of[module] - 1;
+}
+
+static int64_t copy_location(struct copy *copy, uint32_t location)
+{
+    if (copy->location_of[location] == 0) {
+        int64_t module = copy_module(copy, tmi_location_module(location));
+        if (module < 0) {
+            return module;
+        }
+        int64_t index = tmi_snapshot_add_location(copy->s, tmi_location_address(location),
+                                                  (uint32_t)module);
+        if (index < 0) {
+            return index;
+        }
+        copy->location_of[location] = (uint32_t)index + 1;
+    }
+    return copy->location_of[location] - 1;
+}
+
+/* The depth of a node: its parent has a lower id, so a chain is walked once in all. */
+static uint32_t depth_of(struct copy *copy, uint32_t node)
+{
+    uint32_t unknown = 0;
+    uint32_t at = node;
+    while (at != 0 && copy->depth_of[at] == 0) {
+        unknown++;
+        at = tmi_tree_parent(at);
+    }
+    uint32_t depth = copy->depth_of[at] + unknown;
+    for (uint32_t d = depth, n = node; n != at; n = tmi_tree_parent(n)) {
+        copy->depth_of[n] = d--;
+    }
+    return depth;
+}
+
+/* The newest frames of a node's stack as locations; their number, or < 0. */
+static int64_t copy_frames(struct copy *copy, uint32_t node)
+{
+    uint32_t n = 0;
+    for (; node != 0 && n < copy->nframe; node = tmi_tree_parent(node)) {
+        int64_t location = copy_location(copy, tmi_tree_location(node));
+        if (location < 0) {
+            return location;
+        }
+        copy->frames[n++] = (uint32_t)location;
+    }
+    return n;
+}
+
+static int copy_stack(struct copy *copy, uint32_t node, uint32_t domain,
+                      const uint64_t values[TMI_VALUE_COUNT])
+{
+    int64_t n = copy_frames(copy, node);
+    if (n < 0) {
+        return (int)n;
+    }
+    /* With one frame only the caller is looked at: how many there were is not known. */
+    uint32_t total = copy->nframe == 1 ? 0 : depth_of(copy, node);
+    return tmi_snapshot_add_trace(copy->s, domain, values, copy->frames, (uint32_t)n,
+                                  total);
+}
+
+static int copy_site(struct copy *copy, uint32_t site)
+{
+    struct tmi_cell sum = tmi_tracer_site_sum(site);
+    if (sum.alloc_blocks == 0) {
+        return 0;
+    }
+    /* Beside running threads a free may be seen before its allocation: not below zero. */
+    uint64_t blocks = sum.alloc_blocks - sum.free_blocks;
+    uint64_t bytes = sum.alloc_bytes - sum.free_bytes;
+    bool odd = (int64_t)blocks < 0 || (int64_t)bytes < 0;
+    uint64_t values[TMI_VALUE_COUNT] = {
+        [TMI_INUSE_BLOCKS] = odd ? 0 : blocks,
+        [TMI_INUSE_BYTES] = odd ? 0 : bytes,
+        [TMI_ALLOC_BLOCKS] = sum.alloc_blocks,
+        [TMI_ALLOC_BYTES] = sum.alloc_bytes,
+        [TMI_TEMPORARY_BLOCKS] = sum.temporary_blocks,
+    };
+    return copy_stack(copy, tmi_tracer_site_node(site), tmi_tracer_site_domain(site),
+                      values);
+}
+
+static int copy_sites(struct tm_snapshot *s, uint32_t nframe, uint32_t first,
+                      uint32_t last)
+{
+    struct copy copy;
+    int err = begin_copy(&copy, s, nframe, tmi_tree_node_count()) ? 0 : -ENOMEM;
+    for (uint32_t site = first; site <= last && err == 0; site++) {
+        err = copy_site(&copy, site);
+    }
+    tmi_arena_release(&copy.maps);
+    return err;
+}
+
+static void describe(struct tm_snapshot *s)
+{
+    int64_t current;
+    int64_t peak;
+    tmi_tracer_memory(&current, &peak);
+    struct timespec now = {0, 0};
+    clock_gettime(CLOCK_REALTIME, &now);
+    s->about.kind = "live";
+    s->about.pid = tmi_sys_getpid();
+    s->about.current = (uint64_t)current;
+    s->about.peak = (uint64_t)peak;
+    s->about.overhead = tmi_memory_bytes();
+    s->about.time_nanos = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    char command[1024];
+    size_t n = tmi_sys_command_line(command, sizeof command);
+    const char *text = tmi_snapshot_text(s, command, n);
+    s->about.command = text == NULL ? "" : text;
+}
+
+static struct tm_snapshot *done(struct tm_snapshot *s, int err)
+{
+    if (err != 0) {
+        tm_snapshot_free(s);
+        errno = -err;
+        return NULL;
+    }
+    tmi_snapshot_finish(s);
+    return s;
+}
+
+struct tm_snapshot *tmi_take_all(void)
+{
+    tmi_lock(TMI_LOCK_TRACER);
+    int nframe = tmi_tracer.mode;
+    struct tm_snapshot *s = NULL;
+    int err = nframe > TMI_MODE_OFF ? -ENOMEM : -ENODATA;
+    if (nframe > TMI_MODE_OFF) {
+        s = tmi_snapshot_create(nframe);
+    }
+    if (s != NULL) {
+        describe(s);
+        err = copy_sites(s, (uint32_t)nframe, tmi_stamp_first(tmi_tracer.stamp),
+                         tmi_tracer_site_count());
+    }
+    tmi_unlock(TMI_LOCK_TRACER);
+    return done(s, err);
+}
+
+struct tm_snapshot *tmi_take_stack(uint32_t node, uint32_t nframe)
+{
+    struct tm_snapshot *s = tmi_snapshot_create((int)nframe);
+    int err = -ENOMEM;
+    if (s != NULL) {
+        struct copy copy;
+        const uint64_t values[TMI_VALUE_COUNT] = {[TMI_INUSE_BLOCKS] = 1};
+        err = begin_copy(&copy, s, nframe, node) ? copy_stack(&copy, node, 0, values)
+                                                 : -ENOMEM;
+        tmi_arena_release(&copy.maps);
+    }
+    return done(s, err);
+}
