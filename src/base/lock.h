@@ -16,6 +16,7 @@ enum tmi_lock {
     TMI_LOCK_THREADS, /* the list of shards and who owns them */
     TMI_LOCK_LIVE,    /* tracebacks handed out by tm_get_object_traceback */
     TMI_LOCK_SITES,   /* new sites */
+    TMI_LOCK_STEPS,   /* new unwinding steps */
     TMI_LOCK_TREE,    /* new nodes and locations */
     TMI_LOCK_MODULES, /* new modules */
     TMI_LOCK_COUNT

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See base/option.h. Values are kept in one array indexed by option; nothing is copied.
+ * See base/option.h. Values are kept in one array indexed by option. A text is copied: a
+ * program may overwrite its environment to give itself a title.
  */
 #include "base/option.h"
 
@@ -8,8 +9,10 @@
 #include <string.h>
 
 #include "base/report.h"
+#include "base/sys.h"
 
 static const char *const on_error_choices[] = {"abort", "warn", NULL};
+static const char *const unwind_choices[] = {"fast", "libgcc", "check", NULL};
 
 const struct tmi_option_row tmi_option_rows[TMI_OPTION_COUNT] = {
     [TMI_OPTION_TRACE] = {"TMALLOC", "a number of frames, 0 to 65535",
@@ -33,10 +36,14 @@ const struct tmi_option_row tmi_option_rows[TMI_OPTION_COUNT] = {
     [TMI_OPTION_RUN_PID] = {"TMALLOC_RUN_PID", "a process id",
                             "only that process traces and dumps; set by `tmalloc run`",
                             TMI_NUMBER, 0, INT32_MAX, 0, NULL},
+    [TMI_OPTION_UNWIND] = {"TMALLOC_UNWIND", "fast, libgcc or check",
+                           "how stacks are walked; check walks each both ways and "
+                           "tells differences",
+                           TMI_CHOICE, 0, 2, 0, unwind_choices},
 };
 
 static struct {
-    const char *text; /* as it stands in the environment; NULL: not set, or refused */
+    const char *text; /* NULL: not set, or refused */
     int64_t number;
 } values[TMI_OPTION_COUNT];
 
@@ -100,6 +107,14 @@ static void refuse(const struct tmi_option_row *row, const char *text)
     tmi_report(&w);
 }
 
+/* A copy that is never freed; the text itself when there is no memory. */
+static const char *keep(const char *text)
+{
+    size_t bytes = strlen(text) + 1;
+    char *copy = tmi_sys_map(bytes);
+    return copy == NULL ? text : memcpy(copy, text, bytes);
+}
+
 static void set_value(enum tmi_option which, const char *text)
 {
     const struct tmi_option_row *row = &tmi_option_rows[which];
@@ -120,7 +135,7 @@ static void set_value(enum tmi_option which, const char *text)
         refuse(row, text);
         return;
     }
-    values[which].text = text;
+    values[which].text = row->kind == TMI_TEXT ? keep(text) : text;
     values[which].number = number;
 }
 

@@ -19,6 +19,7 @@ enum tmi_option {
     TMI_OPTION_LIBRARY,  /* TMALLOC_LIBRARY; read by the command only */
     TMI_OPTION_ON_ERROR, /* TMALLOC_ON_ERROR */
     TMI_OPTION_RUN_PID,  /* TMALLOC_RUN_PID */
+    TMI_OPTION_UNWIND,   /* TMALLOC_UNWIND */
     TMI_OPTION_COUNT
 };
 
@@ -33,7 +34,7 @@ struct tmi_option_row {
 
 extern const struct tmi_option_row tmi_option_rows[TMI_OPTION_COUNT];
 
-/* Read `environ` (NULL-terminated NAME=VALUE) once; values stay pointers into it. */
+/* Read `environ` (NULL-terminated NAME=VALUE) once; it may be overwritten afterwards. */
 void tmi_option_read(char *const *environ_block);
 
 int64_t tmi_option_number(enum tmi_option which);   /* also the index of a choice */

@@ -29,7 +29,7 @@ TMI_INLINE void *alloc_traced(size_t size, bool zeroed, uintptr_t caller)
     }
     void *p = NULL;
     if (TMI_LIKELY(size <= TMI_FAMILY_MOST)) {
-        uint32_t site = tmi_tracer_site(shard, caller);
+        uint32_t site = tmi_tracer_site(shard, caller, __builtin_frame_address(0));
         size_t bytes = size + sizeof(struct tmi_block);
         void *base = zeroed ? tmi_backend_alloc_zeroed(bytes) : tmi_backend_alloc(bytes);
         if (TMI_LIKELY(base != NULL)) {
@@ -59,7 +59,8 @@ static uint32_t enter_for(uintptr_t caller, struct tmi_shard **shard)
     if (!tmi_family_is_off()) {
         *shard = tmi_tracer_enter(false);
     }
-    return *shard == NULL ? 0 : tmi_tracer_site(*shard, caller);
+    return *shard == NULL ? 0
+                          : tmi_tracer_site(*shard, caller, __builtin_frame_address(0));
 }
 
 static void leave_from(struct tmi_shard *shard)

@@ -53,7 +53,8 @@ static void init_once(void)
     if (environ != NULL && !tmi_sys_is_secure()) {
         tmi_option_read(environ);
     }
-    tmi_tracer_init(tmi_option_number(TMI_OPTION_LEASE));
+    tmi_tracer_init(tmi_option_number(TMI_OPTION_LEASE),
+                    (enum tmi_capture_way)tmi_option_number(TMI_OPTION_UNWIND));
     pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
     tmi_store_release(&tmi_tracer.mode, TMI_MODE_OFF);
     int64_t nframe = tmi_option_number(TMI_OPTION_TRACE);

@@ -2,6 +2,10 @@
 /*
  * From "an allocation happens here" to a node of the call tree. This is the interface
  * behind which unwinders are exchanged: callers know nodes and nothing of stacks.
+ *
+ *     fast     trace/laststack.h, and libgcc for stacks that it cannot do; x86-64
+ *     libgcc   trace/unwind_libgcc.c for every stack
+ *     check    both for every stack, compared; differences are told on stderr
  */
 #ifndef TMI_CAPTURE_H
 #define TMI_CAPTURE_H
@@ -10,15 +14,32 @@
 
 #include "trace/shard.h"
 
-/* The node of this thread's whole stack; 0 when there is no memory for a new one. */
-uint32_t tmi_capture_stack(struct tmi_shard *shard);
+enum tmi_capture_way { TMI_CAPTURE_FAST, TMI_CAPTURE_LIBGCC, TMI_CAPTURE_CHECK };
+
+/*
+ * The node of this thread's whole stack; 0 when there is no memory for a new one. `frame`
+ * is the frame pointer of a function of this library that has not returned; `generation`
+ * changes when modules are unloaded.
+ */
+uint32_t tmi_capture_stack(struct tmi_shard *shard, const uintptr_t *frame,
+                           uint32_t generation);
 
 /* The node of a stack of one frame: the return address `pc`. */
 uint32_t tmi_capture_caller(uintptr_t pc);
 
-/* The node for "a stack of which nothing is known". Exists since tmi_capture_init(). */
+/* The node for "a stack of which nothing is known". */
 uint32_t tmi_capture_unknown(void);
 
-void tmi_capture_init(void);
+/* Before the first capture; `way` counts where the processor allows it. */
+void tmi_capture_init(enum tmi_capture_way way);
+
+/* How many stacks were captured in the checking mode, and how many of them differed. */
+struct tmi_capture_checks {
+    uint64_t captures;
+    uint64_t differences;
+    uint64_t by_libgcc; /* stacks that the fast way could not do */
+};
+
+struct tmi_capture_checks tmi_capture_checks(void);
 
 #endif

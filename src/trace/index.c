@@ -10,15 +10,17 @@
 #include "base/atomic.h"
 #include "base/bits.h"
 #include "base/hash.h"
-#include "base/sys.h"
 #include "trace/memory.h"
 
 #define FIRST       512u
 #define FIRST_BITS  9
 #define FIRST_SLOTS 1024u
 
-/* Forgotten keys are given back in pieces of so many, half a megabyte. */
-#define DISCARD_KEYS (64u << 10)
+/*
+ * Forgotten keys are given back in pieces of so many, half a megabyte, and segments that
+ * are larger are charged for piece by piece.
+ */
+#define PIECE_KEYS (64u << 10)
 
 struct tmi_index_table {
     uint32_t mask;
@@ -123,7 +125,9 @@ static uint64_t *next_key(struct tmi_index *index)
         return NULL;
     }
     if (index->segments[segment] == NULL) {
-        uint64_t *keys = tmi_memory_map(segment_bytes(segment));
+        size_t bytes = segment_bytes(segment);
+        uint64_t *keys = index->count < PIECE_KEYS ? tmi_memory_map(bytes)
+                                                   : tmi_memory_reserve(bytes);
         if (keys == NULL) {
             return NULL;
         }
@@ -142,6 +146,9 @@ uint32_t tmi_index_add(struct tmi_index *index, uint64_t key)
     if (place == NULL || !make_room(index)) {
         return 0;
     }
+    if (index->count >= PIECE_KEYS && index->count % PIECE_KEYS == 0) {
+        tmi_memory_charge(PIECE_KEYS * sizeof *place);
+    }
     tmi_store_relaxed(place, key);
     uint32_t id = index->count + 1;
     tmi_store_release(&index->count, id);
@@ -150,7 +157,7 @@ uint32_t tmi_index_add(struct tmi_index *index, uint64_t key)
     return id;
 }
 
-/* Give the memory of keys [from, to) back, where whole pages of it are meant. */
+/* Give the memory of the pieces with the keys [from, to) back. */
 static void discard(struct tmi_index *index, uint32_t from, uint32_t to)
 {
     while (from < to) {
@@ -159,7 +166,7 @@ static void discard(struct tmi_index *index, uint32_t from, uint32_t to)
         uint32_t in_segment =
             (uint32_t)(segment_bytes(segment) / sizeof(uint64_t)) - within;
         uint32_t n = to - from < in_segment ? to - from : in_segment;
-        tmi_sys_discard(&index->segments[segment][within], n * sizeof(uint64_t));
+        tmi_memory_discard(&index->segments[segment][within], n * sizeof(uint64_t));
         from += n;
     }
 }
@@ -177,9 +184,10 @@ uint32_t tmi_index_forget(struct tmi_index *index)
     if (table != NULL) {
         table->used = 0;
     }
-    if (index->count - index->discarded >= DISCARD_KEYS) {
-        discard(index, index->discarded, index->count);
-        index->discarded = index->count;
+    uint32_t full = index->count - index->count % PIECE_KEYS;
+    if (index->discarded < full) {
+        discard(index, index->discarded, full);
+        index->discarded = full;
     }
     return index->count + 1;
 }

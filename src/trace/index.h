@@ -23,7 +23,7 @@ struct tmi_index {
     uint64_t *segments[TMI_INDEX_SEGMENTS]; /* atomic, written under the caller's lock */
     struct tmi_index_table *table;          /* atomic, written under the caller's lock */
     uint32_t count;                         /* atomic: ids given so far */
-    uint32_t discarded;                     /* caller's lock: keys given back, about */
+    uint32_t discarded;                     /* caller's lock: keys given back */
 };
 
 /* The id of `key`, or 0. Takes no lock. */

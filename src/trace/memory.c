@@ -23,6 +23,27 @@ void tmi_memory_unmap(void *p, size_t bytes)
     tmi_add_relaxed(&mapped_bytes, -tmi_align_up(bytes, tmi_sys_page_bytes()));
 }
 
+void *tmi_memory_reserve(size_t bytes)
+{
+    return tmi_sys_map(bytes);
+}
+
+void tmi_memory_charge(size_t bytes)
+{
+    tmi_add_relaxed(&mapped_bytes, bytes);
+}
+
+void tmi_memory_discard(void *p, size_t bytes)
+{
+    size_t page = tmi_sys_page_bytes();
+    uintptr_t from = tmi_align_up((uintptr_t)p, page);
+    uintptr_t to = ((uintptr_t)p + bytes) & ~(uintptr_t)(page - 1);
+    if (from < to) {
+        tmi_sys_discard((void *)from, to - from);
+        tmi_add_relaxed(&mapped_bytes, -(to - from));
+    }
+}
+
 size_t tmi_memory_bytes(void)
 {
     return tmi_load_relaxed(&mapped_bytes);

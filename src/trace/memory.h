@@ -13,7 +13,14 @@
 void *tmi_memory_map(size_t bytes);
 void tmi_memory_unmap(void *p, size_t bytes);
 
-/* Bytes mapped now by the two functions above. */
+/* Zeroed pages of which only as much counts as is charged for, before it is used. */
+void *tmi_memory_reserve(size_t bytes);
+void tmi_memory_charge(size_t bytes);
+
+/* Give back the whole pages of [p, p + bytes), which were charged for: zeroes again. */
+void tmi_memory_discard(void *p, size_t bytes);
+
+/* Bytes in use now, by the count of the functions above. */
 size_t tmi_memory_bytes(void);
 
 #endif

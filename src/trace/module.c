@@ -164,11 +164,37 @@ static void fill_locked(struct tmi_module_record *r, const struct tmi_object *o,
     r->path = keep_path_locked(o->name);
 }
 
+bool tmi_module_refresh(void)
+{
+    bool newly_gone = false;
+    uint32_t count = tmi_module_count();
+    for (uint32_t id = 1; id <= count; id++) {
+        struct tmi_module_record *r = record_at(id);
+        struct tmi_object object;
+        if (!tmi_load_relaxed(&r->gone) &&
+            !(tmi_object_find(r->start, &object) && is_same(r, &object, r->start))) {
+            tmi_store_relaxed(&r->gone, 1);
+            newly_gone = true;
+        }
+    }
+    return newly_gone;
+}
+
+/* It is loaded (again). */
+static uint32_t present(uint32_t id)
+{
+    struct tmi_module_record *r = record_at(id);
+    if (TMI_UNLIKELY(tmi_load_relaxed(&r->gone))) {
+        tmi_store_relaxed(&r->gone, 0);
+    }
+    return id;
+}
+
 static uint32_t find_locked(const struct tmi_object *o, uintptr_t pc)
 {
     for (uint32_t id = modules.count; id > 0; id--) {
         if (is_same(record_at(id), o, pc)) {
-            return id;
+            return present(id);
         }
     }
     return 0;
@@ -203,7 +229,7 @@ uint32_t tmi_module_find(uintptr_t pc)
     uint32_t *slot = &modules.cache[tmi_hash_u64(object.start) % CACHE_SLOTS];
     uint32_t id = tmi_load_acquire(slot);
     if (id != 0 && is_same(record_at(id), &object, pc)) {
-        return id;
+        return present(id);
     }
     const ElfW(Phdr) *segment = tmi_object_segment(&object, pc);
     if (segment == NULL) {

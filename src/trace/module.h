@@ -28,10 +28,17 @@ struct tmi_module_record {
     /* What the loader calls it; only compared, never followed once it may be unloaded. */
     const void *loader_map;
     uintptr_t map_start, map_end;
+    uint32_t gone; /* atomic: it was unloaded, and not loaded again since */
 };
 
 /* The module that `pc` lies in now, 1, 2, ...; 0 for none (JIT code) or no memory. */
 uint32_t tmi_module_find(uintptr_t pc);
+
+/*
+ * Look whether modules were unloaded; true when at least one is newly gone. Cheap enough
+ * for each allocation that the dynamic loader makes: one question for each module.
+ */
+bool tmi_module_refresh(void);
 
 /* A module by id. Stays valid and unchanged for ever. */
 const struct tmi_module_record *tmi_module_get(uint32_t id);

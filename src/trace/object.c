@@ -26,6 +26,7 @@ bool tmi_object_find(uintptr_t pc, struct tmi_object *object)
         .start = (uintptr_t)found.dlfo_map_start,
         .end = (uintptr_t)found.dlfo_map_end,
         .bias = found.dlfo_link_map->l_addr,
+        .eh_frame_hdr = (uintptr_t)found.dlfo_eh_frame,
     };
     if (memcmp(elf->e_ident, ELFMAG, SELFMAG) == 0 &&
         elf->e_phentsize == sizeof(ElfW(Phdr))) {
@@ -57,6 +58,9 @@ static int look_at(struct dl_phdr_info *info, size_t size, void *arg)
     for (size_t i = 0; i < object.header_count; i++) {
         const ElfW(Phdr) *h = &object.headers[i];
         uintptr_t from = object.bias + h->p_vaddr;
+        if (h->p_type == PT_GNU_EH_FRAME) {
+            object.eh_frame_hdr = from;
+        }
         if (h->p_type == PT_LOAD) {
             object.start = from < object.start ? from : object.start;
             object.end = from + h->p_memsz > object.end ? from + h->p_memsz : object.end;

@@ -17,6 +17,7 @@ struct tmi_object {
     const char *name;       /* as the loader has it: "" for the program itself */
     uintptr_t start, end;   /* everything of it that is mapped */
     uintptr_t bias;         /* address = bias + p_vaddr */
+    uintptr_t eh_frame_hdr; /* 0: it has none */
     const ElfW(Phdr) * headers;
     size_t header_count;
 };

@@ -16,7 +16,7 @@
 #define CHUNK_BYTES      (TMI_SHARD_CHUNK * sizeof(struct tmi_cell))
 #define FIRST_STACK_ROOM 512u
 
-_Static_assert(offsetof(struct tmi_shard, callers) == TMI_CACHE_LINE, "one hot line");
+_Static_assert(offsetof(struct tmi_shard, known) == TMI_CACHE_LINE, "one hot line");
 
 struct tmi_shard *tmi_shard_new(void)
 {
@@ -40,7 +40,7 @@ void tmi_shard_begin(struct tmi_shard *shard, tmi_stamp stamp, int64_t lease)
             tmi_store_relaxed(&shard->directory[i], NULL);
         }
     }
-    memset(shard->callers, 0, sizeof shard->callers);
+    memset(shard->known, 0, sizeof shard->known);
     shard->latest = NULL;
     shard->lease = lease;
     tmi_store_release(&shard->stamp, stamp); /* readers: the counts are of this epoch */

@@ -10,7 +10,11 @@
  *     directory[(id - first id) / CHUNK] -> chunk of CHUNK cells, mapped when first
  * needed
  *
- * A flush adds net to the process's totals when it has left [-lease, +lease]. A block
+ * A flush adds net to the process's totals when it has left [-lease, +lease]. The peak
+ * is then too low by what others have not flushed, at most T - 1 leases, or too high by
+ * at most T: this thread's high is from before the latest flush of another, to which its
+ * own net and the others' are still missing. So a shard's lease is half of the one that
+ * tmalloc.h speaks of: T/2 <= T - 1, and one thread is exact anyway. A block
  * that another thread frees counts in that thread's shard: only sums over all shards mean
  * anything, and they are taken modulo 2^64. A shard outlives its thread, keeps its
  * counts, and is taken over by a later thread: nothing is merged.
@@ -28,10 +32,11 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "trace/laststack.h"
 #include "trace/totals.h"
 
-#define TMI_SHARD_CHUNK   32
-#define TMI_SHARD_CALLERS 256
+#define TMI_SHARD_CHUNK 32
+#define TMI_SHARD_KNOWN 256
 
 struct tmi_cell {
     uint64_t alloc_bytes;
@@ -53,9 +58,12 @@ TMI_INLINE uint32_t tmi_stamp_first(tmi_stamp stamp)
     return (uint32_t)stamp;
 }
 
-/* A return address and the site that it had when it was last looked up. */
-struct tmi_caller {
-    uintptr_t pc;
+/*
+ * The site that a return address (when one frame is kept) or a call-tree node (otherwise)
+ * had when it was last looked up.
+ */
+struct tmi_known_site {
+    uintptr_t key;
     uint32_t site;
 };
 
@@ -68,11 +76,13 @@ struct tmi_shard {
     tmi_stamp stamp;
     struct tmi_cell **directory;
     uint32_t directory_len;
-    uint32_t generation; /* of the callers below, see tracer.h; owner only */
-    const void *latest;  /* the block that this thread allocated last; owner only */
+    uint32_t
+        generation; /* of the known return addresses below, see tracer.h; owner only */
+    const void *latest; /* the block that this thread allocated last; owner only */
     uint64_t unused;
 
-    struct tmi_caller callers[TMI_SHARD_CALLERS]; /* owner only */
+    struct tmi_known_site known[TMI_SHARD_KNOWN]; /* owner only */
+    struct tmi_laststack last;                    /* owner only */
     uintptr_t *stack;                             /* owner only: room for an unwinder */
     size_t stack_room;
     char *room; /* owner only: memory for chunks */

@@ -87,6 +87,9 @@ struct tmi_shard *tmi_thread_adopt(bool may_only_free)
     tmi_self.guards++; /* pthread_setspecific may allocate, a signal may arrive */
     tmi_signal_fence();
     struct tmi_shard *shard = take_or_make();
+    if (shard != NULL) {
+        shard->last.count = 0;
+    }
     if (shard != NULL && have_key) {
         pthread_setspecific(exit_key, shard);
     }

@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/errno.h"
 #include "base/lock.h"
 #include "trace/capture.h"
 #include "trace/direct.h"
 #include "trace/index.h"
 #include "trace/module.h"
+#include "trace/step.h"
 
 #define NFRAME_MOST 65535
 
@@ -19,9 +21,10 @@ struct tmi_tracer tmi_tracer __attribute__((aligned(TMI_CACHE_LINE))) = {
 
 static struct tmi_index sites; /* key: domain:32 node:32 */
 
-void tmi_tracer_init(int64_t lease)
+void tmi_tracer_init(int64_t lease, enum tmi_capture_way way)
 {
-    tmi_tracer.lease = lease;
+    tmi_capture_init(way);
+    tmi_tracer.lease = lease / 2;
     tmi_thread_init();
     tmi_module_init();
 }
@@ -44,7 +47,8 @@ int tmi_tracer_start(int nframe)
     }
     tmi_lock(TMI_LOCK_TRACER);
     if (tmi_tracer.mode <= TMI_MODE_OFF) {
-        tmi_capture_init();
+        tmi_capture_unknown(); /* exists from now on, also when memory runs out */
+        tmi_tracer_modules_changed();
         begin_epoch_locked();
         tmi_store_release(&tmi_tracer.mode, nframe);
     }
@@ -182,48 +186,65 @@ static uint32_t site_of(const struct tmi_shard *shard, uint32_t node, uint32_t d
     return id;
 }
 
-/* Let the thread remember which site a return address has, for one generation. */
-static void remember(struct tmi_shard *shard, uintptr_t caller, uint32_t site)
+void tmi_tracer_modules_changed(void)
 {
-    uint32_t generation = tmi_load_relaxed(&tmi_tracer.generation);
-    if (shard->generation != generation) {
-        memset(shard->callers, 0, sizeof shard->callers);
-        shard->generation = generation;
+    if (tmi_module_refresh()) {
+        tmi_step_forget_gone();
+        tmi_add_relaxed(&tmi_tracer.generation, 1);
     }
-    *tmi_tracer_caller(shard, caller) = (struct tmi_caller){caller, site};
 }
 
-/*
- * The loader allocates when it loads a module, perhaps where another one was: nothing
- * that was remembered of return addresses before holds any longer. It is never remembered
- * itself, so each of its allocations comes through here.
- */
-static bool loads_modules(uintptr_t caller)
+/* The site of a node, remembered by this thread under `key`. */
+static TMI_NOINLINE uint32_t look_up(struct tmi_shard *shard, uint32_t node,
+                                     uintptr_t key)
 {
-    if (!tmi_module_is_loader(caller)) {
-        return false;
-    }
-    tmi_add_relaxed(&tmi_tracer.generation, 1);
-    return true;
-}
-
-TMI_COLD uint32_t tmi_tracer_site_slow(struct tmi_shard *shard, uintptr_t caller)
-{
-    int32_t nframe = tmi_load_relaxed(&tmi_tracer.mode);
-    if (nframe <= TMI_MODE_OFF) {
-        return 0;
-    }
-    int saved = errno;
-    bool loader = loads_modules(caller);
-    uint32_t node = nframe == 1 ? tmi_capture_caller(caller) : tmi_capture_stack(shard);
     if (node == 0) {
         node = tmi_capture_unknown();
     }
     uint32_t site = node == 0 ? 0 : site_of(shard, node, 0);
-    if (nframe == 1 && site != 0 && !loader) {
-        remember(shard, caller, site);
+    if (site != 0 && key != 0) {
+        *tmi_tracer_known(shard, key) = (struct tmi_known_site){key, site};
     }
+    return site;
+}
+
+/* With one frame. What is remembered of return addresses holds for one generation. */
+TMI_COLD uint32_t tmi_tracer_site_of_caller(struct tmi_shard *shard, uintptr_t caller)
+{
+    int saved = errno;
+    bool loader = tmi_module_is_loader(caller);
+    if (loader) {
+        tmi_tracer_modules_changed();
+    }
+    uint32_t generation = tmi_load_relaxed(&tmi_tracer.generation);
+    if (shard->generation != generation) {
+        memset(shard->known, 0, sizeof shard->known);
+        shard->generation = generation;
+    }
+    uint32_t site = look_up(shard, tmi_capture_caller(caller), loader ? 0 : caller);
     errno = saved;
+    return site;
+}
+
+/* With more frames. Nodes are for ever, so what is remembered of them holds for the
+ * epoch. */
+TMI_NOINLINE uint32_t tmi_tracer_site_of_stack(struct tmi_shard *shard, uintptr_t caller,
+                                               const uintptr_t *frame)
+{
+    if (TMI_UNLIKELY(tmi_load_relaxed(&tmi_tracer.mode) <= TMI_MODE_OFF)) {
+        return 0;
+    }
+    int saved = tmi_errno_get();
+    if (TMI_UNLIKELY(tmi_module_is_loader(caller))) {
+        tmi_tracer_modules_changed();
+    }
+    uint32_t generation = tmi_load_relaxed(&tmi_tracer.generation);
+    uint32_t node = tmi_capture_stack(shard, frame, generation);
+    const struct tmi_known_site *known = tmi_tracer_known(shard, node);
+    uint32_t site = TMI_LIKELY(node != 0 && known->key == node)
+                        ? known->site
+                        : look_up(shard, node, node);
+    tmi_errno_set(saved);
     return site;
 }
 

@@ -2,18 +2,18 @@
 /*
  * The tracer: what happens when a block is born, resized and freed while tracing is on.
  *
- *     shard = tmi_tracer_enter()        NULL: do not trace (tmalloc itself, a signal,
- * ...) site  = tmi_tracer_site(...)      who allocates: (call-tree node, domain) -> id
- *     ... the block is made, its header given the site's id ...
- *     tmi_tracer_count_alloc(...)
- *     tmi_tracer_leave(shard)
+ *     tmi_tracer_enter()         the shard to count in; NULL: do not trace (inside, ...)
+ *     tmi_tracer_site()          who allocates: (call-tree node, domain) -> the site's id
+ *     ...                        the block is made, its header given that id
+ *     tmi_tracer_count_alloc()
+ *     tmi_tracer_leave()
  *
  * A site's id is given anew in each epoch, and clearing only begins an epoch: from then
  * on lower ids mean "not traced". (epoch, first id) is one word, the stamp, so that a
  * shard and the tracer compare in one instruction.
  *
  * `mode` is TMI_MODE_BOOT until the first allocation of the process, then 0 (off) or the
- * number of frames to keep. `generation` counts loads of modules: what a thread
+ * number of frames to keep. `generation` counts unloads of modules: what a thread
  * remembers of return addresses holds for one generation.
  * Locking: start, stop and clear under TMI_LOCK_TRACER; new sites under TMI_LOCK_SITES.
  */
@@ -24,6 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "trace/capture.h"
 #include "trace/shard.h"
 #include "trace/thread.h"
 
@@ -34,14 +35,14 @@ struct tmi_tracer {
     int32_t mode;        /* atomic */
     uint32_t generation; /* atomic */
     tmi_stamp stamp;     /* atomic; changes under TMI_LOCK_TRACER and TMI_LOCK_SITES */
-    int64_t lease;       /* set before tracing first starts */
+    int64_t lease;       /* of each shard; set before tracing first starts */
 };
 
 extern TMI_HIDDEN struct tmi_tracer tmi_tracer;
 
 /* What the entry points do at the first allocation of the process, and main's
  * constructor. */
-void tmi_tracer_init(int64_t lease);
+void tmi_tracer_init(int64_t lease, enum tmi_capture_way way);
 
 int tmi_tracer_start(int nframe);
 void tmi_tracer_stop(void);
@@ -64,7 +65,9 @@ TMI_INLINE bool tmi_tracer_is_live(uint32_t site)
 }
 
 struct tmi_shard *tmi_tracer_enter_slow(bool may_only_free);
-uint32_t tmi_tracer_site_slow(struct tmi_shard *shard, uintptr_t caller);
+uint32_t tmi_tracer_site_of_caller(struct tmi_shard *shard, uintptr_t caller);
+uint32_t tmi_tracer_site_of_stack(struct tmi_shard *shard, uintptr_t caller,
+                                  const uintptr_t *frame);
 
 TMI_INLINE struct tmi_shard *tmi_tracer_enter(bool may_only_free)
 {
@@ -84,21 +87,29 @@ TMI_INLINE void tmi_tracer_leave(struct tmi_shard *shard)
     tmi_self.shard = shard;
 }
 
-TMI_INLINE struct tmi_caller *tmi_tracer_caller(struct tmi_shard *shard, uintptr_t caller)
+/* Where the site of a return address (or of a node) is remembered, if it is. */
+TMI_INLINE struct tmi_known_site *tmi_tracer_known(struct tmi_shard *shard, uintptr_t key)
 {
-    return &shard->callers[(caller ^ caller >> 8) % TMI_SHARD_CALLERS];
+    return &shard->known[(key ^ key >> 8) % TMI_SHARD_KNOWN];
 }
 
-/* The id of the site that allocates; 0 when tracing just stopped or nothing can be
- * stored. */
-TMI_INLINE uint32_t tmi_tracer_site(struct tmi_shard *shard, uintptr_t caller)
+/*
+ * The id of the site that allocates; 0 when tracing just stopped or nothing can be
+ * stored. `caller` is the return address of the entry point, `frame` the frame pointer of
+ * this library's function that asks: where unwinding begins.
+ */
+TMI_INLINE uint32_t tmi_tracer_site(struct tmi_shard *shard, uintptr_t caller,
+                                    const uintptr_t *frame)
 {
-    const struct tmi_caller *known = tmi_tracer_caller(shard, caller);
-    if (TMI_LIKELY(tmi_load_relaxed(&tmi_tracer.mode) == 1 && known->pc == caller &&
+    if (tmi_load_relaxed(&tmi_tracer.mode) != 1) {
+        return tmi_tracer_site_of_stack(shard, caller, frame);
+    }
+    const struct tmi_known_site *known = tmi_tracer_known(shard, caller);
+    if (TMI_LIKELY(known->key == caller &&
                    shard->generation == tmi_load_relaxed(&tmi_tracer.generation))) {
         return known->site;
     }
-    return tmi_tracer_site_slow(shard, caller);
+    return tmi_tracer_site_of_caller(shard, caller);
 }
 
 TMI_INLINE void tmi_tracer_count_alloc(struct tmi_shard *shard, uint32_t site,
@@ -119,6 +130,13 @@ TMI_INLINE void tmi_tracer_count_free(struct tmi_shard *shard, uint32_t site, si
         tmi_shard_add(shard, -(int64_t)size);
     }
 }
+
+/*
+ * Modules may have been unloaded: what was remembered of their addresses must not outlive
+ * them. Called when the dynamic loader allocates, which it does before it maps a module,
+ * perhaps to where another one was; its own calls are never remembered, so each is seen.
+ */
+void tmi_tracer_modules_changed(void);
 
 /* A free for which there is no shard to count in. */
 void tmi_tracer_free_directly(uint32_t site, size_t size);

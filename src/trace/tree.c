@@ -29,27 +29,26 @@ static uint32_t add(struct tmi_index *index, uint64_t key)
 
 /* The call lies before the return address, which may be the first byte of something else.
  */
-static uint32_t intern_location(uintptr_t pc)
+uint32_t tmi_tree_locate(uintptr_t pc)
 {
     uint32_t module = pc == 0 ? 0 : tmi_module_find(pc - 1);
     uint64_t offset = module == 0 ? pc : pc - tmi_module_get(module)->start;
     return add(&locations, (uint64_t)module << OFFSET_BITS | (offset & OFFSET_MASK));
 }
 
-static uint32_t intern_child(uint32_t parent, uintptr_t pc)
+uint32_t tmi_tree_child(uint32_t parent, uint32_t location)
 {
-    uint32_t location = intern_location(pc);
     return location == 0 ? 0 : add(&nodes, (uint64_t)parent << 32 | location);
 }
 
 uint32_t tmi_tree_intern(const uintptr_t *newest_first, size_t n)
 {
     if (n == 0) {
-        return intern_child(0, 0);
+        return tmi_tree_child(0, tmi_tree_locate(0));
     }
     uint32_t node = 0;
     for (size_t i = n; i > 0; i--) {
-        node = intern_child(node, newest_first[i - 1]);
+        node = tmi_tree_child(node, tmi_tree_locate(newest_first[i - 1]));
         if (node == 0) {
             break;
         }

@@ -26,6 +26,11 @@
  */
 uint32_t tmi_tree_intern(const uintptr_t *newest_first, size_t n);
 
+/* The two steps of that: the location of a return address, and the child of a node there.
+ */
+uint32_t tmi_tree_locate(uintptr_t pc);
+uint32_t tmi_tree_child(uint32_t parent, uint32_t location);
+
 uint32_t tmi_tree_parent(uint32_t node);
 uint32_t tmi_tree_location(uint32_t node);
 uint32_t tmi_tree_node_count(void);

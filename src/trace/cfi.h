@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Call frame information, pure: the bytes of an .eh_frame_hdr and its .eh_frame in, and
+ * for one code address the rule of how to get from a frame to its caller's:
+ *
+ *     CFA   the caller's stack pointer: rsp + n, rbp + n, or *(rbp + n)
+ *     RA    the return address: always at CFA - 8
+ *     rbp   unchanged, or saved at CFA - n (or at *rbp, in a frame that realigned itself)
+ *
+ * That is all that compilers emit for code that makes calls. What does not fit (another
+ * register, another expression) gives TMI_RULE_OTHER, and the caller asks a slower
+ * unwinder. Nothing is read outside of the bytes given; a malformed table gives
+ * TMI_RULE_OTHER too. x86-64's register numbers; no state, no allocation, no lock.
+ */
+#ifndef TMI_CFI_H
+#define TMI_CFI_H
+
+#include <stdint.h>
+
+enum tmi_rule_kind {
+    TMI_RULE_NONE,   /* not decoded yet */
+    TMI_RULE_RSP,    /* CFA = rsp + cfa_offset */
+    TMI_RULE_RBP,    /* CFA = rbp + cfa_offset */
+    TMI_RULE_DEREF,  /* CFA = *(rbp + cfa_offset) */
+    TMI_RULE_SIGNAL, /* the kernel's signal frame: registers are in the ucontext at rsp */
+    TMI_RULE_END,    /* the outermost frame */
+    TMI_RULE_OTHER   /* not for us */
+};
+
+struct tmi_rule {
+    enum tmi_rule_kind kind;
+    int32_t cfa_offset;
+    int32_t
+        rbp_offset; /* rbp was saved at CFA + this; 0: it was not; DEREF: 1, at *rbp */
+};
+
+/* Memory that may be read: the whole mapping of a module. */
+struct tmi_cfi_image {
+    uintptr_t start, end;
+    uintptr_t eh_frame_hdr;
+};
+
+/* The rule for the call that returns to `pc`. */
+struct tmi_rule tmi_cfi_rule(const struct tmi_cfi_image *image, uintptr_t pc);
+
+#endif
