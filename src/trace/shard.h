@@ -87,9 +87,9 @@ struct tmi_shard {
     size_t stack_room;
     char *room; /* owner only: memory for chunks */
     size_t room_bytes;
-    void *free_chunks;      /* owner only: linked through their first word */
-    uint32_t owned;         /* TMI_LOCK_THREADS: a thread has it */
-    struct tmi_shard *next; /* never changes once the shard is in the list */
+    void *free_chunks;        /* owner only: linked through their first word */
+    struct tmi_thread *owner; /* TMI_LOCK_THREADS: the thread that has it; NULL: none */
+    struct tmi_shard *next;   /* never changes once the shard is in the list */
 };
 
 /* A new shard; NULL when there is no memory. */

@@ -45,7 +45,7 @@ static void retire(void *shard_of_key)
     tmi_self.own = NULL;
     tmi_self.retirements++;
     tmi_lock(TMI_LOCK_THREADS);
-    shard->owned = 0;
+    shard->owner = NULL;
     tmi_unlock(TMI_LOCK_THREADS);
 }
 
@@ -60,18 +60,18 @@ static struct tmi_shard *take_or_make(void)
 {
     tmi_lock(TMI_LOCK_THREADS);
     struct tmi_shard *shard = shards;
-    while (shard != NULL && shard->owned) {
+    while (shard != NULL && shard->owner != NULL) {
         shard = shard->next;
     }
     if (shard == NULL) {
         shard = tmi_shard_new();
         if (shard != NULL) {
             shard->next = shards;
-            shard->owned = 1;
+            shard->owner = &tmi_self;
             tmi_store_release(&shards, shard);
         }
     } else {
-        shard->owned = 1;
+        shard->owner = &tmi_self;
     }
     tmi_unlock(TMI_LOCK_THREADS);
     return shard;
@@ -107,6 +107,9 @@ struct tmi_shard *tmi_thread_shards(void)
 void tmi_thread_forked(void)
 {
     for (struct tmi_shard *shard = shards; shard != NULL; shard = shard->next) {
-        shard->owned = shard == tmi_self.own;
+        struct tmi_thread *owner = shard->owner;
+        if (owner != NULL && owner != &tmi_self && owner->shard == shard) {
+            shard->owner = NULL;
+        }
     }
 }

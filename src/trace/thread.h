@@ -44,7 +44,11 @@ void tmi_guard_leave(struct tmi_shard *entered);
 /* All shards, for sums. */
 struct tmi_shard *tmi_thread_shards(void);
 
-/* In a forked child: the shards of the threads that are not there are free again. */
+/*
+ * In a forked child: the shards of the threads that are not there are free again, but for
+ * those of threads that were inside tmalloc just then, which may be half changed. (Their
+ * stacks, and so their tmi_self, are still mapped.)
+ */
 void tmi_thread_forked(void);
 
 #endif
