@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is shown where something is not known: a file that is not known is the module's,
+ * and then there is no line either, for a line number without its file means nothing.
+ * Only when the module is not known as well is the file "<unknown>". These are
+ * tracemalloc's words for a frame that it knows nothing of.
+ */
+#include "view/frame.h"
+
+#define UNKNOWN_FILE "<unknown>"
+
+void tmi_frame_get(const struct tm_snapshot *s, uint32_t location, uint32_t i,
+                   tm_frame_t *out)
+{
+    const struct tmi_location *l = &s->locations[location];
+    *out = (tm_frame_t){.filename = UNKNOWN_FILE,
+                        .function = "",
+                        .module = "",
+                        .address = (uintptr_t)l->address};
+    if (l->module != TMI_NO_MODULE && s->modules[l->module].name[0] != '\0') {
+        out->module = s->modules[l->module].name;
+        out->filename = out->module;
+    }
+    if (i < l->nlines) {
+        const struct tmi_line *line = &s->lines[l->first_line + i];
+        out->function = line->function;
+        if (line->filename[0] != '\0') {
+            out->filename = line->filename;
+            out->lineno = line->lineno;
+        }
+    }
+}
