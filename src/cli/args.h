@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Commands and their options as tables. One row says everything about an option: the
+ * parser, `--help` and the manual page are made from it, so that they cannot disagree.
+ *
+ *     tmi_command  name, summary, options[] ---> tmi_args_option  name, kind, text,
+ * offset
+ *                                                                               |
+ *     the command's own struct of values  <-------------------------------------+
+ *
+ * An option's value lands in the command's struct at the row's offset, with the type that
+ * its kind says. What the user did wrong is said in one line that names the option, what
+ * stood there and what was expected.
+ */
+#ifndef TMI_ARGS_H
+#define TMI_ARGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+/* What `tmalloc` exits with. */
+enum { TMI_EXIT_OK = 0, TMI_EXIT_FAILURE = 1, TMI_EXIT_USAGE = 2 };
+
+enum tmi_args_kind {
+    TMI_ARGS_FLAG,   /* bool */
+    TMI_ARGS_NUMBER, /* long within min..max */
+    TMI_ARGS_CHOICE, /* int: the place of the word in `value`, whose words '|' separates
+                      */
+    TMI_ARGS_TEXT    /* const char *, into argv */
+};
+
+struct tmi_args_option {
+    const char *name; /* long name, without dashes */
+    char letter;      /* short name, 0 for none */
+    enum tmi_args_kind kind;
+    const char *value; /* how help calls the value, or the choices; NULL for a flag */
+    const char
+        *preset; /* the value when not given, as text; NULL: the struct keeps its own */
+    const char *help; /* lines separated by newlines */
+    long min, max;    /* of a number */
+    size_t offset;    /* of the field in the command's struct */
+};
+
+struct tmi_command {
+    const char *name;
+    const char *summary;  /* one line, no full stop */
+    const char *operands; /* as usage shows them: "FILE" */
+    const char *details;  /* paragraphs below the options, may be NULL */
+    const struct tmi_args_option *options;
+    size_t option_count;
+    bool
+        options_first; /* options end at the first operand, which begins a command line */
+    int min_operands, max_operands;
+    int (*run)(int argc, char **argv); /* argv[0] is the command's name; an exit status */
+};
+
+/* What the parser leaves behind beside the values. */
+struct tmi_args {
+    char **operands; /* NULL terminated */
+    int operand_count;
+    bool help; /* --help was given; nothing else counts then */
+    char error[256];
+};
+
+/*
+ * Fill `values` from the presets and then from argv, which may be reordered.
+ * Errors: -EINVAL with one line in args->error.
+ */
+int tmi_args_parse(const struct tmi_command *command, int argc, char **argv, void *values,
+                   struct tmi_args *args);
+
+/* As above; answers --help and mistakes. False: exit with *status. */
+bool tmi_args_accept(const struct tmi_command *command, int argc, char **argv,
+                     void *values, struct tmi_args *args, int *status);
+
+/* The text of `tmalloc COMMAND --help`. */
+void tmi_args_help(const struct tmi_command *command, FILE *out);
+
+#endif

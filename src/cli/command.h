@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The commands of `tmalloc`, each defined in the file that has its name. A new command is
+ * one file, one line here and one row in main.c.
+ */
+#ifndef TMI_COMMAND_H
+#define TMI_COMMAND_H
+
+#include "cli/args.h"
+
+extern const struct tmi_command tmi_command_run;
+extern const struct tmi_command tmi_command_stats;
+
+#endif

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tmalloc run: start a program with tracing on, wait, say what it held.
+ *
+ *     parent: plan output -> fork ------------ wait ---- find the file -> summary -> exit
+ *     child:                   \-> environment -> exec ... program ... writes the file
+ *
+ * The child tells the parent through a shared page what it found before exec: the mark of
+ * a file that was there already, and why exec failed. To the outside `run` is
+ * transparent: the program has our stdin, stdout and stderr; its exit status is ours, and
+ * where it died of a signal, so do we. SIGINT and SIGQUIT come to both from the terminal
+ * and are the program's business; SIGTERM and SIGHUP sent to us are passed on.
+ *
+ * Only the process that we start is traced: TMALLOC_RUN_PID is its pid, which stays the
+ * same when a wrapper script execs the real program. A FILE with %p asks for all
+ * descendants.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/compiler.h"
+#include "cli/args.h"
+#include "cli/command.h"
+#include "cli/output.h"
+#include "cli/preload.h"
+#include "cli/signals.h"
+#include "cli/summary.h"
+#include "tmalloc.h"
+
+enum { EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
+
+struct run_options {
+    long nframe;
+    const char *output;
+    bool quiet;
+};
+
+#define FIELD(name) offsetof(struct run_options, name)
+
+static const struct tmi_args_option options[] = {
+    {.name = "nframe",
+     .letter = 'n',
+     .kind = TMI_ARGS_NUMBER,
+     .value = "N",
+     .preset = "25",
+     .help = "keep the N newest frames of a stack",
+     .min = 1,
+     .max = TM_MAX_NFRAME,
+     .offset = FIELD(nframe)},
+    {.name = "output",
+     .letter = 'o',
+     .kind = TMI_ARGS_TEXT,
+     .value = "FILE",
+     .help = "write the snapshot to FILE; %p in it is the process id,\n"
+             "%e the program's name, %% a percent sign\n"
+             "(default: tmalloc.NAME.PID.pb.gz)",
+     .offset = FIELD(output)},
+    {.name = "no-summary",
+     .letter = 'q',
+     .kind = TMI_ARGS_FLAG,
+     .help = "print nothing when all went well",
+     .offset = FIELD(quiet)},
+};
+
+/* Shared with the child until it execs. */
+struct page {
+    struct tmi_output_mark before; /* of a file that already has the name of ours */
+    int exec_error;                /* errno of exec; 0: the program runs */
+};
+
+static int set_number(const char *name, long number)
+{
+    char text[24];
+    snprintf(text, sizeof(text), "%ld", number);
+    return setenv(name, text, 1);
+}
+
+static int set_environment(const struct run_options *chosen,
+                           const struct tmi_output *output, const char *library)
+{
+    int failed = set_number("TMALLOC", chosen->nframe) != 0;
+    failed |= setenv("TMALLOC_DUMP", output->pattern, 1) != 0;
+    failed |= output->every_process ? unsetenv("TMALLOC_RUN_PID") != 0
+                                    : set_number("TMALLOC_RUN_PID", getpid()) != 0;
+    failed |= tmi_preload_set(library) != 0;
+    return failed ? -ENOMEM : 0;
+}
+
+/* Does not return: becomes the program, or leaves why not in the page. */
+static void become(char **command, const struct run_options *chosen,
+                   const struct tmi_output *output, const char *library,
+                   const struct tmi_signals *signals, struct page *page)
+{
+    char path[PATH_MAX];
+    tmi_output_find(output, getpid(), path, &page->before);
+    tmi_signals_release(signals);
+    page->exec_error = -set_environment(chosen, output, library);
+    if (page->exec_error == 0) {
+        execvp(command[0], command);
+        page->exec_error = errno;
+    }
+    _exit(EXIT_NOT_FOUND);
+}
+
+/* ---- afterwards ------------------------------------------------------------------- */
+
+static int explain_exec(const char *name, int error)
+{
+    if (error != ENOENT) {
+        fprintf(stderr, "tmalloc run: %s: %s\n", name, strerror(error));
+        return EXIT_NOT_EXECUTABLE;
+    }
+    if (strchr(name, '/') == NULL) {
+        fprintf(stderr, "tmalloc run: %s: command not found\n", name);
+    } else if (access(name, F_OK) == 0) {
+        fprintf(stderr, "tmalloc run: %s: the interpreter that it names does not exist\n",
+                name);
+    } else {
+        fprintf(stderr, "tmalloc run: %s: %s\n", name, strerror(error));
+    }
+    return EXIT_NOT_FOUND;
+}
+
+static void explain_no_file(const char *name, int status)
+{
+    const char *obstacle = tmi_preload_obstacle(name);
+    fputs("tmalloc: no snapshot was written: ", stderr);
+    if (obstacle != NULL) {
+        fprintf(stderr, "%s %s\n", name, obstacle);
+    } else if (WIFSIGNALED(status)) {
+        fprintf(stderr, "%s was killed by signal %d (%s)\n", name, WTERMSIG(status),
+                strsignal(WTERMSIG(status)));
+    } else {
+        fprintf(stderr,
+                "unless a line above says why, %s ended by _exit or became a program "
+                "into which nothing can be preloaded\n",
+                name);
+    }
+}
+
+static void report(const char *name, const struct run_options *chosen,
+                   const struct tmi_output *output, const struct page *page, pid_t child,
+                   int status)
+{
+    char path[PATH_MAX];
+    struct tmi_output_mark mark;
+    if (!tmi_output_find(output, child, path, &mark) ||
+        tmi_output_same(&mark, &page->before)) {
+        explain_no_file(name, status);
+    } else if (!chosen->quiet) {
+        tmi_summary_print(stderr, path);
+    }
+}
+
+/* ---- the command ------------------------------------------------------------------ */
+
+static int start_and_wait(char **command, const struct run_options *chosen,
+                          const struct tmi_output *output, const char *library,
+                          struct page *page)
+{
+    struct tmi_signals signals;
+    tmi_signals_take(&signals);
+    pid_t child = fork();
+    if (child == 0) {
+        become(command, chosen, output, library, &signals, page);
+    }
+    if (child < 0) {
+        perror("tmalloc run: fork");
+        return TMI_EXIT_FAILURE;
+    }
+    int status = 0;
+    int failed = tmi_signals_wait(&signals, child, &status);
+    tmi_signals_release(&signals);
+    if (failed < 0) {
+        fprintf(stderr, "tmalloc run: waitpid: %s\n", strerror(-failed));
+        return TMI_EXIT_FAILURE;
+    }
+    if (page->exec_error != 0) {
+        return explain_exec(command[0], page->exec_error);
+    }
+    report(command[0], chosen, output, page, child, status);
+    return WIFSIGNALED(status) ? tmi_signals_die(WTERMSIG(status)) : WEXITSTATUS(status);
+}
+
+static int refuse_output(const struct run_options *chosen, int status)
+{
+    fprintf(stderr, "tmalloc run: cannot write %s: %s\n",
+            chosen->output != NULL ? chosen->output : "into this directory (see -o)",
+            status == -EINVAL ? "it is not a regular file" : strerror(-status));
+    return TMI_EXIT_FAILURE;
+}
+
+static int run_run(int argc, char **argv)
+{
+    struct run_options chosen = {0};
+    struct tmi_args args;
+    struct tmi_output output;
+    char library[PATH_MAX];
+    char error[TMI_PRELOAD_ERROR];
+    int status;
+    if (!tmi_args_accept(&tmi_command_run, argc, argv, &chosen, &args, &status)) {
+        return status;
+    }
+    if (tmi_preload_find(library, error) < 0) {
+        fprintf(stderr, "tmalloc run: %s\n", error);
+        return TMI_EXIT_FAILURE;
+    }
+    status = tmi_output_plan(&output, chosen.output, args.operands[0]);
+    if (status < 0) {
+        return refuse_output(&chosen, status);
+    }
+    struct page *page = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE,
+                             MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED) {
+        perror("tmalloc run: mmap");
+        return TMI_EXIT_FAILURE;
+    }
+    return start_and_wait(args.operands, &chosen, &output, library, page);
+}
+
+const struct tmi_command tmi_command_run = {
+    .name = "run",
+    .summary = "Run a program with tracing on, and say what it held",
+    .operands = "COMMAND [ARGUMENT]...",
+    .details =
+        "The snapshot is taken when the program exits. Its stdout is its own: the\n"
+        "summary goes to stderr. Processes that the command starts are not traced,\n"
+        "unless FILE has %p in it; then each of them writes its own file.\n"
+        "Exit status: that of the command; 126 and 127 when it cannot be executed or\n"
+        "found, 1 and 2 when nothing was started. A command that dies of a signal\n"
+        "makes tmalloc die of the same.\n",
+    .options = options,
+    .option_count = TMI_ARRAY_LEN(options),
+    .options_first = true,
+    .min_operands = 1,
+    .max_operands = INT_MAX,
+    .run = run_run,
+};
