@@ -8,6 +8,11 @@
  *     ...                                      step: how to get from it to frames[i - 1]
  *     frames[n-1] the newest one               node: of the stack down to this frame
  *
+ *     checks[i]   address and value of the word that leads from frames[i] to frames[i -
+ * 1]; checks[0], and those of frames that take more than one word, never match, which
+ * ends the loop over them children    (parent node, location) -> node, as last looked up:
+ * spares the tree
+ *
  * Why that is exact. The next outer state is a function of the state (pc, sp, rbp), of
  * the step of pc, and of one to three words of memory at addresses computed from the
  * state. If the state equals the kept one, and each of those words still has the value
@@ -47,13 +52,35 @@ struct tmi_kept_frame {
     tmi_step step;
     uint32_t node;
     bool needs_rbp; /* this frame's step, or one further out, depends on state.rbp */
-    bool plain;     /* verified by its return address alone */
+    bool plain;     /* its check is enough: one word leads outwards */
 };
+
+struct tmi_check {
+    const uintptr_t *address;
+    uintptr_t value;
+};
+
+struct tmi_walked_frame {
+    struct tmi_state state;
+    tmi_step step;
+    uint32_t node;
+};
+
+struct tmi_known_child {
+    uint64_t key; /* parent:32 location:32 */
+    uint32_t node;
+};
+
+#define TMI_LASTSTACK_CHILDREN 1024
 
 struct tmi_laststack {
     struct tmi_kept_frame *frames;
+    struct tmi_check *checks;
+    struct tmi_walked_frame *walked;
     size_t count, room;
     uint32_t generation; /* of modules; another one makes all frames worthless */
+    uint32_t latest;     /* node of the latest stack */
+    struct tmi_known_child children[TMI_LASTSTACK_CHILDREN];
 };
 
 /*
