@@ -33,7 +33,8 @@
 extern "C" {
 #endif
 
-/* The largest number of frames that a traceback can keep, and the largest total_nframe. */
+/* The largest number of frames that a traceback can keep, and the largest total_nframe.
+ */
 #define TM_MAX_NFRAME 65535
 
 /* What tm_get_traced_memory() tells, in bytes. */
@@ -62,9 +63,9 @@ TM_API bool tm_is_tracing(void);
 
 /*
  * Forget every trace recorded so far, set current and peak to 0, and go on tracing with
- * the same limit. Does not visit blocks: a block forgotten here is freed without effect on
- * the counters; a realloc makes it known again, with its whole new size. Nothing happens
- * when not tracing. Thread safe.
+ * the same limit. Does not visit blocks: a block forgotten here is freed without effect
+ * on the counters; a realloc makes it known again, with its whole new size. Nothing
+ * happens when not tracing. Thread safe.
  */
 TM_API void tm_clear_traces(void);
 
@@ -84,7 +85,8 @@ TM_API int tm_get_traceback_limit(void);
  */
 TM_API tm_traced_memory_t tm_get_traced_memory(void);
 
-/* Set the peak to the present `current`. Traces stay. Nothing when not tracing. Thread safe. */
+/* Set the peak to the present `current`. Traces stay. Nothing when not tracing. Thread
+ * safe. */
 TM_API void tm_reset_peak(void);
 
 /*
@@ -94,15 +96,15 @@ TM_API void tm_reset_peak(void);
 TM_API size_t tm_get_tracemalloc_memory(void);
 
 /*
- * Where a block was allocated (or last reallocated): `ptr` is what malloc, realloc, new, ...
- * returned. NULL with errno ENOENT when it is not traced: allocated before the start or
- * before a clear, or by tmalloc itself. One load, no look-up, for the answer "not traced";
- * the first question for a given stack builds its traceback.
- * The result is never freed and stays valid for the life of the process, also when its
- * module is unloaded; equal stacks give the same pointer until the next clear or stop.
- * `ptr` may be NULL, interior or foreign as long as it points into mapped memory: the
- * answer is then NULL, errno EINVAL. The caller must hold the block alive meanwhile.
- * Errors: ENOENT, EINVAL, ENOMEM. Thread safe; not signal safe.
+ * Where a block was allocated (or last reallocated): `ptr` is what malloc, realloc, new,
+ * ... returned. NULL with errno ENOENT when it is not traced: allocated before the start
+ * or before a clear, or by tmalloc itself. One load, no look-up, for the answer "not
+ * traced"; the first question for a given stack builds its traceback. The result is never
+ * freed and stays valid for the life of the process, also when its module is unloaded;
+ * equal stacks give the same pointer until the next clear or stop. `ptr` may be NULL,
+ * interior or foreign as long as it points into mapped memory: the answer is then NULL,
+ * errno EINVAL. The caller must hold the block alive meanwhile. Errors: ENOENT, EINVAL,
+ * ENOMEM. Thread safe; not signal safe.
  */
 TM_API const tm_traceback_t *tm_get_object_traceback(const void *ptr);
 

@@ -2,8 +2,8 @@
 /*
  * Snapshots: who held what, as an object that never changes, in memory or in a file.
  *
- *     snapshot --- traces: (domain, size, count, traceback), one per call stack and domain
- *        |            traceback: frames, the oldest first
+ *     snapshot --- traces: (domain, size, count, traceback), one per call stack and
+ * domain |            traceback: frames, the oldest first
  *        +-------- statistics: traces grouped by file, line or traceback, biggest first
  *
  * Files are gzip-compressed pprof profiles (profile.proto): every tool that reads pprof
@@ -43,7 +43,7 @@ typedef struct tm_frame {
     uint32_t lineno;      /* line, counted from 1 */
     const char *function; /* demangled */
     const char *module;   /* file of the program or library */
-    uintptr_t address;    /* return address as it stood on the stack; 0 if there is none */
+    uintptr_t address; /* return address as it stood on the stack; 0 if there is none */
 } tm_frame_t;
 
 /* One call stack's share of a snapshot. */
@@ -101,7 +101,8 @@ TM_API int tm_snapshot_trace(const tm_snapshot_t *s, size_t i, tm_trace_t *out);
 /* The number of frames kept; at least 1. */
 TM_API size_t tm_traceback_len(const tm_traceback_t *tb);
 
-/* The number of frames that the stack had, up to TM_MAX_NFRAME; 0 when it is not known. */
+/* The number of frames that the stack had, up to TM_MAX_NFRAME; 0 when it is not known.
+ */
 TM_API size_t tm_traceback_total_nframe(const tm_traceback_t *tb);
 
 /*
@@ -122,13 +123,13 @@ TM_API int tm_traceback_frame(const tm_traceback_t *tb, size_t i, tm_frame_t *ou
 
 /*
  * Traces grouped by `key`, biggest size first; equal sizes by count, then by traceback,
- * the greater one first. With `cumulative` each frame of a trace, not just the newest one,
- * is given the trace's size and count. Inlined calls are frames of their own here.
+ * the greater one first. With `cumulative` each frame of a trace, not just the newest
+ * one, is given the trace's size and count. Inlined calls are frames of their own here.
  * The result is independent of the snapshot. Free it with tm_statistics_free().
  * Errors: EINVAL for an unknown key, or cumulative with TM_KEY_TRACEBACK; ENOMEM.
  */
-TM_API TM_NODISCARD tm_statistics_t *tm_snapshot_statistics(const tm_snapshot_t *s,
-                                                            tm_key_t key, bool cumulative);
+TM_API TM_NODISCARD tm_statistics_t *
+tm_snapshot_statistics(const tm_snapshot_t *s, tm_key_t key, bool cumulative);
 
 /* How many groups there are, and the i-th. Errors: -ERANGE. */
 TM_API size_t tm_statistics_count(const tm_statistics_t *st);
@@ -138,8 +139,8 @@ TM_API int tm_statistics_get(const tm_statistics_t *st, size_t i, tm_statistic_t
 TM_API void tm_statistics_free(tm_statistics_t *st);
 
 /*
- * The group in tracemalloc's words, `FILE:LINE: size=4855 KiB, count=39328, average=126 B`,
- * FILE:LINE being the oldest frame. Writes at most `len` bytes with the final NUL and
+ * The group in tracemalloc's words, `FILE:LINE: size=4855 KiB, count=39328, average=126
+ * B`, FILE:LINE being the oldest frame. Writes at most `len` bytes with the final NUL and
  * returns the length that the whole text has, as snprintf does.
  */
 TM_API int tm_statistic_format(const tm_statistic_t *stat, char *text, size_t len);
@@ -153,8 +154,8 @@ TM_API int tm_statistic_format(const tm_statistic_t *stat, char *text, size_t le
  * Newest last unless `most_recent_first`. Returns a length as tm_statistic_format() does,
  * or -ENOMEM.
  */
-TM_API int tm_traceback_format(const tm_traceback_t *tb, int limit, bool most_recent_first,
-                               char *text, size_t len);
+TM_API int tm_traceback_format(const tm_traceback_t *tb, int limit,
+                               bool most_recent_first, char *text, size_t len);
 
 #ifdef __cplusplus
 }

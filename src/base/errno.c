@@ -15,8 +15,6 @@ void tmi_errno_init(void)
 
 #else
 
-void tmi_errno_init(void)
-{
-}
+void tmi_errno_init(void) {}
 
 #endif

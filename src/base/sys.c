@@ -68,6 +68,18 @@ void tmi_sys_discard(void *p, size_t bytes)
     errno = saved;
 }
 
+/*
+ * The kernel reads a signal set from there before it sees that -1 says nothing about what
+ * to do with it.
+ */
+bool tmi_sys_is_readable(const void *p)
+{
+    int saved = errno;
+    bool readable = syscall(SYS_rt_sigprocmask, -1, p, NULL, 8) == 0 || errno != EFAULT;
+    errno = saved;
+    return readable;
+}
+
 int tmi_sys_write(int fd, const void *bytes, size_t len)
 {
     int saved = errno;

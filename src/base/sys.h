@@ -25,6 +25,9 @@ void tmi_sys_discard(void *p, size_t bytes);
 
 size_t tmi_sys_page_bytes(void);
 
+/* True when the 8 bytes at `p`, which is aligned to 8, can be read. A system call. */
+bool tmi_sys_is_readable(const void *p);
+
 /* All of `bytes` to fd, again after interruptions: 0 or a negative errno. */
 int tmi_sys_write(int fd, const void *bytes, size_t len);
 

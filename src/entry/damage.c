@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * See entry/damage.h. Everything is written with the report's own writer: no allocation,
- * no symbols, only modules and offsets, as `addr2line -e MODULE OFFSET` takes them. For a
- * pointer of which nothing is known the nearest live block below is looked for: either
- * the pointer lies inside it, or it is the neighbour that ran over.
+ * no symbols, only modules and offsets of the calls, as `addr2line -e MODULE OFFSET`
+ * takes them. For a pointer of which nothing is known the nearest live block below is
+ * looked for: either the pointer lies inside it, or it is the neighbour that ran over.
+ * Where neither can be, and mimalloc does not know the address, it is none of ours.
  */
 #include "entry/damage.h"
 
@@ -19,6 +20,9 @@
 #define SEARCH_BYTES ((size_t)1 << 20)
 #define FRAMES_SHOWN 32
 
+/* A block whose end is further away is no suspect. */
+#define NEIGHBOUR_BYTES 4096
+
 static void report_frame(uintptr_t pc)
 {
     char room[TMI_REPORT_BYTES];
@@ -29,21 +33,27 @@ static void report_frame(uintptr_t pc)
         const struct tmi_module_record *m = tmi_module_get(id);
         tmi_put_text(&w, m->path);
         tmi_put_char(&w, '+');
-        tmi_put_hex(&w, pc - m->map_start);
+        tmi_put_hex(&w, pc - 1 - m->map_start);
     } else {
-        tmi_put_hex(&w, pc);
+        tmi_put_hex(&w, pc - 1);
     }
     tmi_report(&w);
 }
 
-static void report_allocation(uint32_t site)
+/* The id of a header that nothing vouches for may be anything. */
+static bool is_site(uint32_t site)
 {
-    if (site == 0 || !tmi_tracer_is_live(site)) {
-        tmi_report_text("  it was not traced: where it was allocated is not known", NULL,
+    return site != 0 && tmi_tracer_is_live(site) && site <= tmi_tracer_site_count();
+}
+
+static void report_allocation(const char *words, uint32_t site)
+{
+    if (!is_site(site)) {
+        tmi_report_text("  where it was allocated is not known: it was not traced", NULL,
                         NULL);
         return;
     }
-    tmi_report_text("  allocated at (most recent call first):", NULL, NULL);
+    tmi_report_text(words, NULL, NULL);
     uint32_t node = tmi_tracer_site_node(site);
     for (int i = 0; node != 0 && i < FRAMES_SHOWN; i++) {
         report_frame(tmi_location_address(tmi_tree_location(node)));
@@ -61,60 +71,105 @@ static void report_here(void)
     }
 }
 
-static void report_neighbour(const void *p)
+/* What lies around a pointer that has no header of ours before it. */
+struct surroundings {
+    const char *below; /* the live block that begins next below, or NULL */
+    size_t distance;   /* from there to the pointer */
+    bool is_inside;    /* the pointer lies in that block */
+    bool is_ours;      /* it lies in memory of mimalloc's */
+};
+
+static struct surroundings look_around(const void *p)
 {
+    struct surroundings around = {.is_ours = tmi_backend_owns(p)};
     enum tmi_block_state state;
-    const char *below = tmi_block_search_below(p, SEARCH_BYTES, &state);
-    if (below == NULL) {
-        return;
+    around.below = tmi_block_search_below(p, SEARCH_BYTES, &state);
+    if (around.below != NULL) {
+        around.distance = (size_t)((const char *)p - around.below);
+        size_t usable = tmi_block_usable(around.below, state);
+        around.is_inside = around.distance < usable;
+        around.is_ours |= around.is_inside;
+        if (around.distance > usable + NEIGHBOUR_BYTES || !around.is_ours) {
+            around.below = NULL;
+        }
     }
-    const struct tmi_block *block = tmi_block_of(below);
-    size_t size = tmi_block_size(block);
-    size_t distance = (size_t)((const char *)p - below);
-    char room[TMI_REPORT_BYTES];
-    struct tmi_writer w = tmi_report_on(room);
-    if (distance < size) {
-        tmi_put_text(&w, "  it points ");
-        tmi_put_u64(&w, distance);
-        tmi_put_text(&w, " bytes into a block of ");
-    } else {
-        tmi_put_text(&w,
-                     "  a write past its end may have come from the block below it, of ");
-    }
-    tmi_put_u64(&w, size);
-    tmi_put_text(&w, " bytes at ");
-    tmi_put_hex(&w, (uintptr_t)below);
-    tmi_report(&w);
-    report_allocation(block->trace);
+    return around;
 }
 
-static const char *headline(const void *p, enum tmi_block_state state)
+static const char *headline(enum tmi_block_state state, const struct surroundings *around)
 {
     if (state == TMI_BLOCK_FREED) {
-        return ": the block was freed already";
+        return ": double free: the block was freed already";
     }
-    if (!tmi_backend_owns(p)) {
+    if (!around->is_ours) {
         return ": the pointer does not come from malloc";
     }
-    return ": not the start of a block, or its header was overwritten";
+    if (around->is_inside) {
+        return ": the pointer is not the start of a block";
+    }
+    return ": the header before the block was overwritten, or no block begins there";
 }
 
-TMI_COLD void tmi_damage_report(const char *function, const void *p,
-                                enum tmi_block_state state)
+static void report_below(const struct surroundings *around)
 {
-    struct tmi_shard *entered = tmi_guard_enter();
+    const struct tmi_block *block = tmi_block_of(around->below);
+    char room[TMI_REPORT_BYTES];
+    struct tmi_writer w = tmi_report_on(room);
+    if (around->is_inside) {
+        tmi_put_text(&w, "  it points ");
+        tmi_put_u64(&w, around->distance);
+        tmi_put_text(&w, " bytes into the block of ");
+    } else {
+        tmi_put_text(&w, "  somebody may have written past the end of the block of ");
+    }
+    tmi_put_u64(&w, tmi_block_size(block));
+    tmi_put_text(&w, " bytes at ");
+    tmi_put_hex(&w, (uintptr_t)around->below);
+    tmi_report(&w);
+    report_allocation("  which was allocated at (most recent call first):", block->trace);
+}
+
+static void report_headline(const char *function, const void *p, const char *words)
+{
     char room[TMI_REPORT_BYTES];
     struct tmi_writer w = tmi_report_on(room);
     tmi_put_text(&w, function);
     tmi_put_char(&w, '(');
     tmi_put_hex(&w, (uintptr_t)p);
     tmi_put_char(&w, ')');
-    tmi_put_text(&w, headline(p, state));
+    tmi_put_text(&w, words);
     tmi_report(&w);
+}
+
+static void report_surroundings(const void *p, const struct surroundings *around)
+{
+    if (around->below != NULL) {
+        report_below(around);
+    }
+    bool may_be_damaged = around->is_ours && !around->is_inside &&
+                          tmi_is_aligned(p, TMI_BLOCK_ALIGN) &&
+                          tmi_backend_owns(tmi_block_of(p));
+    if (may_be_damaged && is_site(tmi_block_of(p)->trace)) {
+        report_allocation("  if the header's id survived, the block itself was allocated "
+                          "at (most recent call first):",
+                          tmi_block_of(p)->trace);
+    }
+}
+
+TMI_COLD void tmi_damage_report(const char *function, const void *p,
+                                enum tmi_block_state state)
+{
+    struct tmi_shard *entered = tmi_guard_enter();
+    struct surroundings around = {.is_ours = true};
+    if (state != TMI_BLOCK_FREED) {
+        around = look_around(p);
+    }
+    report_headline(function, p, headline(state, &around));
     if (state == TMI_BLOCK_FREED) {
-        report_allocation(tmi_block_of(p)->trace);
-    } else if (tmi_backend_owns(p)) {
-        report_neighbour(p);
+        report_allocation("  it was allocated at (most recent call first):",
+                          tmi_block_of(p)->trace);
+    } else {
+        report_surroundings(p, &around);
     }
     report_here();
     tmi_guard_leave(entered);

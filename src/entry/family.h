@@ -38,7 +38,8 @@ void *tmi_family_alloc_aligned(size_t size, size_t align, uintptr_t caller);
 /* As realloc(p, size) for p that is not NULL and size that is not 0. */
 void *tmi_family_resize(void *p, size_t size, uintptr_t caller);
 
-/* The two slow ends of free: a traced block, and a pointer of which nothing is known yet. */
+/* The two slow ends of free: a traced block, and a pointer of which nothing is known yet.
+ */
 void tmi_family_free_traced(void *p);
 void tmi_family_free_odd(void *p);
 

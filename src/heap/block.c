@@ -31,11 +31,21 @@ static uint32_t aligned_check(const struct tmi_block *block, uint64_t base_bytes
     return tmi_block_hash(block, mixed) ^ block->trace ^ ALIGNED_FLAG;
 }
 
+/*
+ * Whether a header at `p` can be looked at, on a page that the program may not have.
+ * mimalloc knows its own memory, but not all of it: not what lies above its address map
+ * or in blocks that span segments. The kernel knows the rest.
+ */
+static bool can_read(const void *p)
+{
+    return tmi_backend_owns(p) || tmi_sys_is_readable(p);
+}
+
 /* The distance lies 16 bytes before the header: on its page, or on the page before. */
 static bool is_aligned(const struct tmi_block *block)
 {
     const struct tmi_block_distance *distance = distance_of(block);
-    return tmi_backend_owns(distance) &&
+    return (tmi_block_may_look(block) || can_read(distance)) &&
            block->check == aligned_check(block, distance->base_bytes);
 }
 
@@ -43,7 +53,7 @@ enum tmi_block_state tmi_block_classify(const void *user)
 {
     const struct tmi_block *block = tmi_block_of(user);
     if (!tmi_is_aligned(user, TMI_BLOCK_ALIGN) || (uintptr_t)user < 4096 ||
-        !tmi_backend_owns(block)) {
+        (!tmi_block_may_look(user) && !can_read(block))) {
         return TMI_BLOCK_UNKNOWN;
     }
     if (tmi_block_is_plain(block)) {
@@ -98,14 +108,25 @@ void *tmi_block_aligned_user(void *base, size_t align)
     return (void *)tmi_align_up((uintptr_t)base + headers, align);
 }
 
+static uintptr_t page_of(uintptr_t address)
+{
+    return address & ~(uintptr_t)4095;
+}
+
+/* classify() looks at the 32 bytes below `at`, which may begin one page further down. */
 const void *tmi_block_search_below(const void *p, size_t reach,
                                    enum tmi_block_state *state)
 {
-    uintptr_t at = (uintptr_t)p & ~(uintptr_t)(TMI_BLOCK_ALIGN - 1);
-    if (at == (uintptr_t)p) {
-        at -= TMI_BLOCK_ALIGN;
-    }
-    for (size_t gone = 0; gone < reach && at >= 4096; gone += TMI_BLOCK_ALIGN) {
+    const size_t looked_at = sizeof(struct tmi_block) + sizeof(struct tmi_block_distance);
+    uintptr_t at = ((uintptr_t)p - 1) & ~(uintptr_t)(TMI_BLOCK_ALIGN - 1);
+    uintptr_t readable = page_of(at - 1);
+    bool can_go_on = tmi_sys_is_readable((const void *)readable);
+    for (size_t gone = 0; can_go_on && gone < reach; gone += TMI_BLOCK_ALIGN) {
+        uintptr_t lowest = page_of(at - looked_at);
+        if (lowest != readable && !tmi_sys_is_readable((const void *)lowest)) {
+            break;
+        }
+        readable = lowest;
         enum tmi_block_state found = tmi_block_classify((const void *)at);
         if (found == TMI_BLOCK_LIVE || found == TMI_BLOCK_LIVE_ALIGNED) {
             *state = found;

@@ -147,7 +147,7 @@ void *tmi_block_aligned_user(void *base, size_t align);
 /*
  * The nearest live block that begins below `p` and within `reach` bytes of it, as a user
  * pointer, or NULL: the block that an interior pointer belongs to, or the neighbour that
- * ran over its end. Reads nothing outside of mimalloc's memory. For reports only.
+ * ran over its end. Asks the kernel what can be read, page by page. For reports only.
  */
 const void *tmi_block_search_below(const void *p, size_t reach,
                                    enum tmi_block_state *state);

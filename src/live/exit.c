@@ -17,16 +17,23 @@
 #include "base/report.h"
 #include "base/sys.h"
 #include "tmalloc.h"
+#include "trace/capture.h"
 #include "trace/thread.h"
 #include "view/service.h"
 
 #define PATH_BYTES 4096
 
-static int started_as; /* the process that read the options */
+/* The process that read the options, and what it was called: a program may overwrite its
+ * arguments to give itself a title. */
+static int started_as;
+static char started_name[256];
 
 __attribute__((constructor)) static void remember_process(void)
 {
     started_as = tmi_sys_getpid();
+    const char *slash = strrchr(program_invocation_name, '/');
+    struct tmi_writer w = tmi_writer_on(started_name, sizeof started_name);
+    tmi_put_text(&w, slash == NULL ? program_invocation_name : slash + 1);
 }
 
 static bool names_process(const char *template)
@@ -37,12 +44,6 @@ static bool names_process(const char *template)
         }
     }
     return false;
-}
-
-static const char *program_name(void)
-{
-    const char *slash = strrchr(program_invocation_name, '/');
-    return slash == NULL ? program_invocation_name : slash + 1;
 }
 
 static void expand(struct tmi_writer *w, const char *template)
@@ -56,7 +57,7 @@ static void expand(struct tmi_writer *w, const char *template)
         if (*c == 'p') {
             tmi_put_i64(w, tmi_sys_getpid());
         } else if (*c == 'e') {
-            tmi_put_text(w, program_name());
+            tmi_put_text(w, started_name);
         } else if (*c == '%') {
             tmi_put_char(w, '%');
         } else {
@@ -83,8 +84,26 @@ static void write_snapshot(const char *path)
     tm_snapshot_free(s);
 }
 
+/* What TMALLOC_UNWIND=check has found. */
+static void tell_checks(void)
+{
+    struct tmi_capture_checks checks = tmi_capture_checks();
+    if (checks.captures == 0) {
+        return;
+    }
+    char room[TMI_REPORT_BYTES];
+    struct tmi_writer w = tmi_report_on(room);
+    tmi_put_u64(&w, checks.captures);
+    tmi_put_text(&w, " stacks walked both ways, ");
+    tmi_put_u64(&w, checks.differences);
+    tmi_put_text(&w, " differ; by libgcc alone: ");
+    tmi_put_u64(&w, checks.by_libgcc);
+    tmi_report(&w);
+}
+
 __attribute__((destructor)) static void dump_at_exit(void)
 {
+    tell_checks();
     const char *template = tmi_option_text(TMI_OPTION_DUMP);
     int64_t only = tmi_option_number(TMI_OPTION_RUN_PID);
     int self = tmi_sys_getpid();

@@ -68,7 +68,7 @@ static TMI_COLD void check(struct tmi_shard *shard, uint32_t node)
     uint32_t at = node;
     size_t i = 0;
     while (i < n && at != 0 &&
-           tmi_location_address(tmi_tree_location(at)) == shard->stack[i]) {
+           tmi_tree_location(at) == tmi_tree_locate(shard->stack[i])) {
         at = tmi_tree_parent(at);
         i++;
     }

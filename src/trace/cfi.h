@@ -9,8 +9,10 @@
  *
  * That is all that compilers emit for code that makes calls. What does not fit (another
  * register, another expression) gives TMI_RULE_OTHER, and the caller asks a slower
- * unwinder. Nothing is read outside of the bytes given; a malformed table gives
- * TMI_RULE_OTHER too. x86-64's register numbers; no state, no allocation, no lock.
+ * unwinder. Code that no table speaks of ends a stack, unless it is the instructions of
+ * a signal's return, as libgcc has it. Nothing is read outside of the bytes given; a
+ * malformed table gives TMI_RULE_OTHER too. x86-64 only; no state, no allocation, no
+ * lock.
  */
 #ifndef TMI_CFI_H
 #define TMI_CFI_H
@@ -30,14 +32,14 @@ enum tmi_rule_kind {
 struct tmi_rule {
     enum tmi_rule_kind kind;
     int32_t cfa_offset;
-    int32_t
-        rbp_offset; /* rbp was saved at CFA + this; 0: it was not; DEREF: 1, at *rbp */
+    int32_t rbp_offset; /* rbp was saved at CFA + this; 0: it was not; 1: at *rbp */
 };
 
-/* Memory that may be read: the whole mapping of a module. */
 struct tmi_cfi_image {
-    uintptr_t start, end;
-    uintptr_t eh_frame_hdr;
+    uintptr_t start, end;   /* memory that may be read: the tables */
+    uintptr_t eh_frame_hdr; /* where in it they begin; 0: the module has none */
+    uintptr_t code_start,
+        code_end; /* memory that may be read: the code, as far as it is */
 };
 
 /* The rule for the call that returns to `pc`. */

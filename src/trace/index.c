@@ -126,8 +126,8 @@ static uint64_t *next_key(struct tmi_index *index)
     }
     if (index->segments[segment] == NULL) {
         size_t bytes = segment_bytes(segment);
-        uint64_t *keys = index->count < PIECE_KEYS ? tmi_memory_map(bytes)
-                                                   : tmi_memory_reserve(bytes);
+        uint64_t *keys =
+            index->count < PIECE_KEYS ? tmi_memory_map(bytes) : tmi_memory_reserve(bytes);
         if (keys == NULL) {
             return NULL;
         }

@@ -50,7 +50,8 @@ static inline bool step_out(tmi_step step, const struct tmi_state *from,
         cfa = word_at(from->rbp + (uintptr_t)tmi_step_cfa(step));
         break;
     case TMI_RULE_SIGNAL: /* one too high, as a return address is: see trace/unwind.h */
-        to->pc = word_at(from->sp + SIGNAL_PC) + 1;
+        to->pc = word_at(from->sp + SIGNAL_PC);
+        to->pc += to->pc != 0; /* a call of NULL has no frame */
         to->sp = word_at(from->sp + SIGNAL_SP);
         to->rbp = word_at(from->sp + SIGNAL_RBP);
         return true;
@@ -106,6 +107,20 @@ static inline size_t verify(const struct tmi_laststack *last, size_t at)
         }
         at--;
     }
+}
+
+/*
+ * Does the outermost kept frame, whose state is proved, still end the stack? What ends it
+ * for good is a step of a module. But the word that said "no caller" may have changed,
+ * and code in no module may have become another's.
+ */
+static TMI_NOINLINE bool ends_still(const struct tmi_kept_frame *outermost)
+{
+    struct tmi_state now;
+    if (tmi_step_kind(outermost->step) == TMI_RULE_END) {
+        return tmi_step_find(outermost->state.pc) == outermost->step;
+    }
+    return step_out(outermost->step, &outermost->state, &now) && now.pc == 0;
 }
 
 /* Twice the room, or the first. One mapping: a sentinel, frames, checks, walked frames.
@@ -168,11 +183,12 @@ static TMI_NOINLINE size_t walk_out(struct tmi_laststack *last,
         if (top->state.pc == pc && top->state.sp == sp &&
             (!top->needs_rbp || top->state.rbp == rbp)) {
             size_t believed = verify(last, (size_t)(top - last->frames));
-            if (TMI_LIKELY(believed == 0)) {
+            if (TMI_LIKELY(believed == 0 &&
+                           (!last->asks_end || ends_still(last->frames)))) {
                 *count = (size_t)(top - last->frames + 1);
                 return (size_t)(walked - last->walked);
             }
-            top = last->frames + believed - 1;
+            top = last->frames + believed - 1; /* believed 0: the sentinel */
         }
         if (TMI_UNLIKELY(walked == end)) {
             return NO_ROOM;
@@ -238,6 +254,10 @@ static void keep(struct tmi_laststack *last, size_t at,
         last->checks[at] = (struct tmi_check){return_address, outer->state.pc};
     } else {
         last->checks[at] = (struct tmi_check){&never, 1};
+    }
+    if (outer == NULL) {
+        uint32_t location = tmi_step_location(frame->step);
+        last->asks_end = kind != TMI_RULE_END || tmi_location_module(location) == 0;
     }
 }
 

@@ -28,7 +28,8 @@
  *   4. words are compared from the inside out and the first difference ends it: no
  * address is read that a full unwind would not read;
  *   5. steps use rsp and rbp only; a frame that needs more is not kept at all;
- *   6. the thread is inside tmalloc meanwhile, so a signal handler does not come here.
+ *   6. the end of the stack is asked again unless a step of a module says it;
+ *   7. the thread is inside tmalloc meanwhile, so a signal handler does not come here.
  * alloca, longjmp, exceptions, other stacks and reused ones need no case of their own.
  *
  * Locking: none; it belongs to the shard's owner.
@@ -78,6 +79,7 @@ struct tmi_laststack {
     struct tmi_check *checks;
     struct tmi_walked_frame *walked;
     size_t count, room;
+    bool asks_end;       /* what ended the stack has to be looked at again each time */
     uint32_t generation; /* of modules; another one makes all frames worthless */
     uint32_t latest;     /* node of the latest stack */
     struct tmi_known_child children[TMI_LASTSTACK_CHILDREN];

@@ -81,19 +81,26 @@ uint32_t tmi_module_count(void)
     return tmi_load_acquire(&modules.count);
 }
 
+/* What tells two objects without build ids apart: one may come where the other was. */
+static uint64_t name_hash_of(const struct tmi_object *o)
+{
+    return tmi_hash_bytes(o->name, strlen(o->name));
+}
+
 /* Is the loader's object `o`, seen at `pc`, still what `r` was made of? */
 static bool is_same(const struct tmi_module_record *r, const struct tmi_object *o,
                     uintptr_t pc)
 {
-    if (r->loader_map != o->loader_map || r->map_start != o->start ||
-        r->map_end != o->end || pc < r->start || pc >= r->limit) {
+    if (r->map_start != o->start || r->map_end != o->end || pc < r->start ||
+        pc >= r->limit) {
         return false;
     }
     uint32_t bytes;
     const uint8_t *id = tmi_object_build_id(o, &bytes);
     bytes = bytes < TMI_BUILD_ID_MOST ? bytes : TMI_BUILD_ID_MOST;
     return bytes == r->build_id_bytes &&
-           (bytes == 0 || memcmp(id, r->build_id, bytes) == 0);
+           (bytes == 0 ? name_hash_of(o) == r->name_hash
+                       : memcmp(id, r->build_id, bytes) == 0);
 }
 
 /* A copy of `len` bytes of text that is never freed; "" when there is no memory. */
@@ -148,7 +155,6 @@ static void fill_locked(struct tmi_module_record *r, const struct tmi_object *o,
                         const ElfW(Phdr) * segment)
 {
     size_t page = tmi_sys_page_bytes();
-    r->loader_map = o->loader_map;
     r->map_start = o->start;
     r->map_end = o->end;
     r->start = (o->bias + segment->p_vaddr) & ~(page - 1);
@@ -160,6 +166,8 @@ static void fill_locked(struct tmi_module_record *r, const struct tmi_object *o,
     }
     if (id != NULL) {
         memcpy(r->build_id, id, r->build_id_bytes);
+    } else {
+        r->name_hash = name_hash_of(o);
     }
     r->path = keep_path_locked(o->name);
 }

@@ -23,11 +23,10 @@ struct tmi_module_record {
     const char *path; /* as the loader opened it; "" when it has none */
     uint8_t build_id[TMI_BUILD_ID_MOST];
     uint32_t build_id_bytes;
+    uint64_t name_hash;     /* of the loader's name for it, where there is no build id */
     uintptr_t start, limit; /* of the executable segment in memory, page aligned */
     uint64_t offset;        /* of `start` in the file */
-    /* What the loader calls it; only compared, never followed once it may be unloaded. */
-    const void *loader_map;
-    uintptr_t map_start, map_end;
+    uintptr_t map_start, map_end; /* of all that the loader mapped of it */
     uint32_t gone; /* atomic: it was unloaded, and not loaded again since */
 };
 

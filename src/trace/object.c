@@ -1,17 +1,51 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * See trace/object.h. _dl_find_object does not tell where the program headers are; they
- * are found through the ELF header, which lies at the start of the first segment.
+ * are found through the ELF header, which lies at the start of the first segment. Of a
+ * program with gaps between its segments it tells only the one that was asked for; there
+ * the kernel's word for the program's headers helps.
  */
 #include "trace/object.h"
 
 #include <dlfcn.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "base/bits.h"
 #include "config.h"
 
+/* From the program headers: where the object begins and ends. */
+static void measure(struct tmi_object *object)
+{
+    object->start = UINTPTR_MAX;
+    object->end = 0;
+    for (size_t i = 0; i < object->header_count; i++) {
+        const ElfW(Phdr) *h = &object->headers[i];
+        uintptr_t from = object->bias + h->p_vaddr;
+        if (h->p_type == PT_GNU_EH_FRAME) {
+            object->eh_frame_hdr = from;
+        }
+        if (h->p_type == PT_LOAD) {
+            object->start = from < object->start ? from : object->start;
+            object->end =
+                from + h->p_memsz > object->end ? from + h->p_memsz : object->end;
+        }
+    }
+}
+
 #if HAVE__DL_FIND_OBJECT && HAVE_DECL__DL_FIND_OBJECT
+
+/* The program itself by the headers that the kernel passed on, if they are its own. */
+static void describe_program(struct tmi_object *object)
+{
+    const ElfW(Phdr) *headers = (const void *)getauxval(AT_PHDR);
+    if (headers != NULL && headers->p_type == PT_PHDR &&
+        object->bias + headers->p_vaddr == (uintptr_t)headers) {
+        object->headers = headers;
+        object->header_count = getauxval(AT_PHNUM);
+        measure(object);
+    }
+}
 
 bool tmi_object_find(uintptr_t pc, struct tmi_object *object)
 {
@@ -21,7 +55,6 @@ bool tmi_object_find(uintptr_t pc, struct tmi_object *object)
     }
     const ElfW(Ehdr) *elf = found.dlfo_map_start;
     *object = (struct tmi_object){
-        .loader_map = found.dlfo_link_map,
         .name = found.dlfo_link_map->l_name,
         .start = (uintptr_t)found.dlfo_map_start,
         .end = (uintptr_t)found.dlfo_map_end,
@@ -32,6 +65,8 @@ bool tmi_object_find(uintptr_t pc, struct tmi_object *object)
         elf->e_phentsize == sizeof(ElfW(Phdr))) {
         object->headers = (const void *)((const char *)elf + elf->e_phoff);
         object->header_count = elf->e_phnum;
+    } else if (*object->name == '\0') {
+        describe_program(object);
     }
     return true;
 }
@@ -48,24 +83,13 @@ static int look_at(struct dl_phdr_info *info, size_t size, void *arg)
     (void)size;
     struct search *search = arg;
     struct tmi_object object = {
-        .loader_map = info->dlpi_phdr,
         .name = info->dlpi_name,
         .start = UINTPTR_MAX,
         .bias = info->dlpi_addr,
         .headers = info->dlpi_phdr,
         .header_count = info->dlpi_phnum,
     };
-    for (size_t i = 0; i < object.header_count; i++) {
-        const ElfW(Phdr) *h = &object.headers[i];
-        uintptr_t from = object.bias + h->p_vaddr;
-        if (h->p_type == PT_GNU_EH_FRAME) {
-            object.eh_frame_hdr = from;
-        }
-        if (h->p_type == PT_LOAD) {
-            object.start = from < object.start ? from : object.start;
-            object.end = from + h->p_memsz > object.end ? from + h->p_memsz : object.end;
-        }
-    }
+    measure(&object);
     if (search->pc < object.start || search->pc >= object.end) {
         return 0;
     }

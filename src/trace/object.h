@@ -13,7 +13,6 @@
 #include <stdint.h>
 
 struct tmi_object {
-    const void *loader_map; /* tells objects apart; not to be followed */
     const char *name;       /* as the loader has it: "" for the program itself */
     uintptr_t start, end;   /* everything of it that is mapped */
     uintptr_t bias;         /* address = bias + p_vaddr */

@@ -2,6 +2,8 @@
 /*
  * See trace/step.h. A step that does not fit its word (a frame of more than 4 MiB, rbp
  * saved far away) is TMI_RULE_OTHER, like everything else that the fast way cannot do.
+ * What is kept is forgotten when its module is unloaded, so what has no module is not
+ * kept: nobody tells when code that a program mapped itself makes way for other code.
  */
 #include "trace/step.h"
 
@@ -23,7 +25,7 @@ static tmi_step pack(const struct tmi_rule *rule, uint32_t location)
     bool fits =
         rule->cfa_offset % 8 == 0 && cfa <= CFA_WORDS_MOST && cfa >= -CFA_WORDS_MOST;
     if (rule->rbp_offset < 0) {
-        rbp = (unsigned)(-rule->rbp_offset / 8);
+        rbp = (0u - (unsigned)rule->rbp_offset) / 8;
         fits = fits && rule->rbp_offset % 8 == 0 && rbp < TMI_STEP_DEREF_RBP;
     }
     if (!fits) {
@@ -33,15 +35,32 @@ static tmi_step pack(const struct tmi_rule *rule, uint32_t location)
            (uint64_t)rule->kind;
 }
 
-static tmi_step decode(uintptr_t pc)
+/* The part of an object that `address` is in: there may be gaps between segments. */
+static void segment_of(const struct tmi_object *object, uintptr_t address,
+                       uintptr_t *start, uintptr_t *end)
+{
+    *start = *end = 0;
+    for (size_t i = 0; i < object->header_count; i++) {
+        const ElfW(Phdr) *h = &object->headers[i];
+        uintptr_t from = object->bias + h->p_vaddr;
+        if (h->p_type == PT_LOAD && address >= from && address - from < h->p_memsz) {
+            *start = from;
+            *end = from + h->p_memsz;
+        }
+    }
+}
+
+/* Code that is in no module ends a stack. */
+static struct tmi_rule rule_at(uintptr_t pc)
 {
     struct tmi_object object;
-    struct tmi_rule rule = {TMI_RULE_END, 0, 0}; /* code without a module ends a stack */
-    if (tmi_object_find(pc - 1, &object)) {
-        struct tmi_cfi_image image = {object.start, object.end, object.eh_frame_hdr};
-        rule = tmi_cfi_rule(&image, pc);
+    if (!tmi_object_find(pc - 1, &object)) {
+        return (struct tmi_rule){TMI_RULE_END, 0, 0};
     }
-    return pack(&rule, tmi_tree_locate(pc));
+    struct tmi_cfi_image image = {.eh_frame_hdr = object.eh_frame_hdr};
+    segment_of(&object, object.eh_frame_hdr, &image.start, &image.end);
+    segment_of(&object, pc - 1, &image.code_start, &image.code_end);
+    return tmi_cfi_rule(&image, pc);
 }
 
 /* The entry of `pc`, or the free one where it goes. */
@@ -68,7 +87,7 @@ static bool make_room_locked(void)
     }
     table->mask = entries - 1;
     for (size_t i = 0; old != NULL && i <= old->mask; i++) {
-        if (old->entries[i].pc != 0) {
+        if (old->entries[i].step != 0) {
             *probe(table, old->entries[i].pc) = old->entries[i];
             table->used++;
         }
@@ -79,7 +98,13 @@ static bool make_room_locked(void)
 
 TMI_COLD tmi_step tmi_step_decode(uintptr_t pc)
 {
-    tmi_step step = decode(pc);
+    uint32_t location = tmi_tree_locate(pc);
+    struct tmi_rule rule = rule_at(pc);
+    if (location == 0 || tmi_location_module(location) == 0) {
+        bool ends = rule.kind == TMI_RULE_END;
+        return (tmi_step)location << 32 | (ends ? TMI_RULE_END : TMI_RULE_OTHER);
+    }
+    tmi_step step = pack(&rule, location);
     tmi_lock(TMI_LOCK_STEPS);
     if (make_room_locked()) {
         struct tmi_step_entry *entry = probe(tmi_step_table, pc);
@@ -99,9 +124,11 @@ void tmi_step_forget_gone(void)
     struct tmi_step_table *table = tmi_step_table;
     for (size_t i = 0; table != NULL && i <= table->mask; i++) {
         struct tmi_step_entry *entry = &table->entries[i];
-        uint32_t location = tmi_step_location(entry->step);
-        uint32_t module = location == 0 ? 0 : tmi_location_module(location);
-        if (module != 0 && tmi_load_relaxed(&tmi_module_get(module)->gone)) {
+        if (entry->step == 0) {
+            continue;
+        }
+        uint32_t module = tmi_location_module(tmi_step_location(entry->step));
+        if (tmi_load_relaxed(&tmi_module_get(module)->gone)) {
             tmi_store_relaxed(&entry->step, 0);
         }
     }

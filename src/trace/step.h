@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Unwinding steps: what trace/cfi.h decodes, kept for every return address that was ever
- * met, in one word beside the address, so that a step costs one look-up in a line of
- * cache:
+ * Unwinding steps: what trace/cfi.h decodes, kept for every return address in a module
+ * that was ever met, in one word beside the address, so that a step costs one look-up in
+ * a line of cache:
  *
  *     table    pc & mask -> { pc, step }           open addressing, 16 bytes an entry
  *     step     kind:3 rbp:9 cfa:20 location:32     offsets in words of 8 bytes

@@ -1,0 +1,357 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# The command line tool as a user meets it: its answers to mistakes, and whole sessions of
+# `run` and `stats` on a program whose memory is known (holder.c). Every step says what it
+# expects; all of them run, and the failures are listed in the end. Where libtmalloc.so is
+# not built, what needs it is skipped.
+set -u
+LC_ALL=C
+export LC_ALL
+unset TMALLOC TMALLOC_DUMP TMALLOC_RUN_PID TMALLOC_LIBRARY LD_PRELOAD
+srcdir=$(cd "${srcdir:-.}" && pwd)
+builddir=$(cd "${builddir:-build}" && pwd)
+tmalloc=$builddir/tmalloc
+failures=0
+step=
+
+work=$(mktemp -d) || exit 99
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/a place"
+cd "$work/a place" || exit 99
+out=$work/out
+err=$work/err
+# No step may leave a core file, wherever the machine puts them.
+# shellcheck disable=SC3045
+ulimit -c 0 2>/dev/null || :
+
+fail()
+{
+    failures=$((failures + 1))
+    printf 'FAIL: %s: %s\n' "$step" "$*"
+    sed 's/^/    stdout: /' "$out" | head -20
+    sed 's/^/    stderr: /' "$err" | head -20
+}
+
+# try STATUS COMMAND...: run it, keep its output, compare its exit status.
+try()
+{
+    wanted=$1
+    shift
+    step=$*
+    "$@" >"$out" 2>"$err" </dev/null
+    got=$?
+    [ "$got" -eq "$wanted" ] || fail "exit status $got, not $wanted"
+}
+
+# says FILE TEXT / says_not: a fixed text somewhere in the file. is: the whole of it.
+says()
+{
+    grep -qF -e "$2" "$1" || fail "'$2' is missing"
+}
+
+says_not()
+{
+    ! grep -qF -e "$2" "$1" || fail "'$2' should not be there"
+}
+
+is()
+{
+    printf '%s' "$2" | cmp -s - "$1" || fail "expected exactly '$2'"
+}
+
+one_line()
+{
+    [ "$(wc -l <"$1")" -eq 1 ] || fail "expected one line"
+}
+
+# files N: how many there are in the present directory; and take them away.
+files()
+{
+    found=$(find . -type f | wc -l)
+    [ "$found" -eq "$1" ] || fail "$found files, not $1: $(find . -type f | tr '\n' ' ')"
+    find . -mindepth 1 -delete
+}
+
+usage_is_explained()
+{
+    try 2 "$tmalloc"
+    says "$err" 'Usage: tmalloc COMMAND'
+    is "$out" ''
+    try 0 "$tmalloc" --help
+    is "$err" ''
+    says "$out" '  run       '
+    says "$out" '  stats     '
+    try 0 "$tmalloc" --version
+    grep -qE '^tmalloc [0-9]+\.[0-9]+' "$out" || fail 'no version'
+    one_line "$out"
+    for command in run stats; do
+        try 0 "$tmalloc" "$command" --help
+        is "$err" ''
+        says "$out" "Usage: tmalloc $command "
+        says "$out" '--help'
+    done
+    says "$out" '--key lineno|filename|traceback'
+    says "$out" '(default: lineno)'
+}
+
+mistakes_are_answered()
+{
+    try 2 "$tmalloc" stat file
+    is "$err" "tmalloc: unknown command 'stat'; did you mean 'stats'?
+"
+    try 2 "$tmalloc" rnu
+    says "$err" "did you mean 'run'?"
+    try 2 "$tmalloc" xyzzy
+    is "$err" "tmalloc: unknown command 'xyzzy'; 'tmalloc --help' lists them
+"
+    try 2 "$tmalloc" stats
+    is "$err" 'tmalloc stats: FILE is missing; usage: tmalloc stats [OPTION]... FILE
+'
+    try 2 "$tmalloc" stats --key line f
+    is "$err" "tmalloc stats: --key: expected lineno|filename|traceback, not 'line'
+"
+    try 2 "$tmalloc" stats --limit=-1 f
+    is "$err" "tmalloc stats: --limit: expected a number from 0 on, not '-1'
+"
+    try 2 "$tmalloc" stats --fromat tsv f
+    is "$err" "tmalloc stats: unknown option '--fromat'; did you mean '--format'?
+"
+    try 2 "$tmalloc" stats --cumulative --key traceback f
+    one_line "$err"
+    try 2 "$tmalloc" run
+    one_line "$err"
+    try 2 "$tmalloc" run --nframe 0 true
+    is "$err" "tmalloc run: --nframe: expected a number from 1 to 65535, not '0'
+"
+    try 2 "$tmalloc" run --nframe 65536 true
+    one_line "$err"
+    if [ -w /dev/full ]; then
+        # shellcheck disable=SC2016
+        try 1 sh -c '"$1" --help >/dev/full' sh "$tmalloc"
+        is "$err" 'tmalloc: standard output: No space left on device
+'
+    fi
+}
+
+# bad_file NAME: stats says in one line what is wrong with it and prints nothing.
+bad_file()
+{
+    try 1 "$tmalloc" stats "$1"
+    is "$out" ''
+    one_line "$err"
+    says "$err" "tmalloc: $1: "
+}
+
+bad_files_are_refused()
+{
+    bad_file missing
+    says "$err" 'No such file or directory'
+    : >empty
+    bad_file empty
+    echo 'no profile at all' >'gar bage'
+    bad_file 'gar bage'
+    head -c 5000 "$tmalloc" | gzip >zipped
+    bad_file zipped
+    gzip -c "$tmalloc" | head -c 200 >shortened
+    bad_file shortened
+    mkdir directory
+    bad_file directory
+    files 4
+}
+
+# ---- run: everything below needs libtmalloc.so ----------------------------------------
+
+build_holder()
+{
+    holder=$work/holder
+    line=$(grep -n 'the line \*/' "$srcdir/tests/integration/holder.c" | cut -d: -f1)
+    "${CC:-cc}" -g -O0 -o "$holder" "$srcdir/tests/integration/holder.c" || exit 99
+    place=$srcdir/tests/integration/holder.c:$line
+}
+
+a_session()
+{
+    try 0 "$tmalloc" run -o 'a file.pb.gz' -- "$holder" hold
+    is "$out" ''
+    says "$err" "$place: size=7000 B, count=7, average=1000 B"
+    grep -qE '^tmalloc: peak [0-9.]+ [KM]?i?B; at exit [0-9.]+ [KM]?i?B in [0-9]+ blocks$' \
+        "$err" || fail 'no totals'
+    grep -qE '^tmalloc: tracing used [0-9.]+ [KM]iB$' "$err" || fail 'no overhead'
+    next=$(sed -n 's/^tmalloc: look closer with: tmalloc //p' "$err")
+    try 0 sh -c "'$tmalloc' $next"
+    is "$err" ''
+    says "$out" "$place: size=7000 B, count=7, average=1000 B"
+    says "$out" 'Total: size='
+    try 0 "$tmalloc" stats --key filename 'a file.pb.gz'
+    says "$out" "$srcdir/tests/integration/holder.c:0: size=7000 B, count=7"
+    try 0 "$tmalloc" stats --key traceback --limit 0 'a file.pb.gz'
+    says "$out" 'size=7000 B, count=7, average=1000 B'
+    says "$out" "  File \"$srcdir/tests/integration/holder.c\", line $line"
+    says "$out" '    held[i] = malloc(BLOCK_BYTES); /* the line */'
+    try 0 "$tmalloc" stats --cumulative --limit 0 'a file.pb.gz'
+    says "$out" "$place: size=7000 B, count=7, average=1000 B"
+    files 1
+}
+
+tsv_is_exact()
+{
+    try 0 "$tmalloc" run -q -o f -- "$holder" hold
+    is "$err" ''
+    try 0 "$tmalloc" stats --format tsv f
+    encoded=$(printf '%s' "$srcdir/tests/integration/holder.c" | sed 's/ /%20/g')
+    says "$out" "$(printf '7000\t7\t%s:%s' "$line" "$encoded")"
+    [ "$(awk -F '\t' 'NF != 3' "$out" | wc -l)" -eq 0 ] || fail 'a line without 3 fields'
+    all=$(awk -F '\t' '{ size += $1; count += $2 } END { print size, count }' "$out")
+    try 0 "$tmalloc" stats --format tsv --key traceback f
+    same=$(awk -F '\t' '{ size += $1; count += $2 } END { print size, count }' "$out")
+    [ "$all" = "$same" ] || fail "sums differ by key: $all and $same"
+    try 0 "$tmalloc" stats --format tsv --limit 1 f
+    one_line "$out"
+    files 1
+}
+
+the_programs_streams_are_its_own()
+{
+    seq 1 20000 >"$work/numbers"
+    step='run cat'
+    "$tmalloc" run -o f cat <"$work/numbers" >"$out" 2>"$err" || fail "exit status $?"
+    cmp -s "$out" "$work/numbers" || fail 'stdout differs'
+    files 1
+}
+
+exit_statuses_pass_on()
+{
+    try 7 "$tmalloc" run -q -- "$holder" exit 7
+    [ -f "$(echo tmalloc.holder.*.pb.gz)" ] || fail 'no file under the default name'
+    files 1
+    try 127 "$tmalloc" run no-such-command
+    is "$err" 'tmalloc run: no-such-command: command not found
+'
+    try 127 "$tmalloc" run ./no-such-command
+    is "$err" 'tmalloc run: ./no-such-command: No such file or directory
+'
+    printf '#!/no/such/interpreter\n' >script
+    try 126 "$tmalloc" run ./script
+    is "$err" 'tmalloc run: ./script: Permission denied
+'
+    chmod +x script
+    try 127 "$tmalloc" run ./script
+    is "$err" 'tmalloc run: ./script: the interpreter that it names does not exist
+'
+    files 1
+}
+
+signals_pass_on()
+{
+    try 137 "$tmalloc" run -o f "$holder" die 9
+    says "$err" "tmalloc: no snapshot was written: $holder was killed by signal 9 (Killed)"
+    try 139 "$tmalloc" run -o f "$holder" die 11
+    says "$err" 'killed by signal 11'
+    files 0
+    step='SIGTERM is passed on'
+    "$tmalloc" run -q -o f "$holder" wait "$work/ready" >"$out" 2>"$err" &
+    runner=$!
+    while [ ! -e "$work/ready" ]; do
+        kill -0 "$runner" 2>/dev/null || break
+        sleep 0.05
+    done
+    kill -TERM "$runner"
+    wait "$runner"
+    got=$?
+    [ "$got" -eq 143 ] || fail "exit status $got, not 143"
+    says "$err" 'killed by signal 15'
+    files 0
+}
+
+no_snapshot_has_a_reason()
+{
+    try 0 "$tmalloc" run -o f "$holder" leave
+    one_line "$err"
+    says "$err" 'tmalloc: no snapshot was written: '
+    says "$err" '_exit'
+    echo 'of an earlier run' >f
+    try 137 "$tmalloc" run -o f "$holder" die 9
+    says "$err" 'no snapshot was written'
+    says_not "$err" 'tmalloc stats'
+    files 1
+    if "${CC:-cc}" -static -o "$work/static" "$srcdir/tests/integration/holder.c" \
+        2>"$work/log"; then
+        try 0 "$tmalloc" run -o f "$work/static"
+        is "$err" "tmalloc: no snapshot was written: $work/static is statically linked, \
+so that nothing can be preloaded
+"
+    fi
+    files 0
+}
+
+only_what_was_asked_for_is_traced()
+{
+    try 0 "$tmalloc" run -q -o f "$holder" parent
+    try 0 "$tmalloc" stats f
+    says "$out" "$place: size=7000 B, count=7, average=1000 B"
+    files 1
+    try 0 "$tmalloc" run -o 'f.%e.%p' "$holder" parent
+    says "$err" "$place: size=7000 B, count=7, average=1000 B"
+    files 2
+    try 0 "$tmalloc" run -q -o f "$holder" fork
+    says "$err" 'no snapshot was written'
+    files 0
+    try 0 "$tmalloc" run -q -o f.%p "$holder" fork
+    files 1
+    try 0 "$tmalloc" run -q -o f sh -c "exec '$holder' hold"
+    try 0 "$tmalloc" stats f
+    says "$out" "$place: size=7000 B, count=7, average=1000 B"
+    files 1
+    try 0 "$tmalloc" run -q -o f "$holder" move
+    files 1
+}
+
+the_environment_is_kept()
+{
+    LD_PRELOAD=libm.so.6
+    export LD_PRELOAD
+    # shellcheck disable=SC2016
+    try 0 "$tmalloc" run --nframe 3 -o f sh -c \
+        'echo "$TMALLOC $LD_PRELOAD"; [ "$TMALLOC_RUN_PID" = $$ ] && echo "$TMALLOC_DUMP"'
+    unset LD_PRELOAD
+    grep -qE '^3 /.*/libtmalloc\.so[.0-9]*:libm\.so\.6$' "$out" || fail 'LD_PRELOAD'
+    says "$out" "$work/a place/f"
+    find . -mindepth 1 -delete
+}
+
+a_run_that_cannot_start_says_why()
+{
+    try 1 env TMALLOC_LIBRARY=/no/such.so "$tmalloc" run true
+    is "$err" 'tmalloc run: TMALLOC_LIBRARY: /no/such.so: No such file or directory
+'
+    try 1 "$tmalloc" run -o /no/such/f true
+    is "$err" 'tmalloc run: cannot write /no/such/f: No such file or directory
+'
+    try 1 "$tmalloc" run -o /dev/null true
+    is "$err" 'tmalloc run: cannot write /dev/null: it is not a regular file
+'
+    files 0
+}
+
+[ -x "$tmalloc" ] || { echo "$tmalloc is not built"; exit 99; }
+usage_is_explained
+mistakes_are_answered
+bad_files_are_refused
+if [ -e "$builddir/.libs/libtmalloc.so" ]; then
+    build_holder
+    a_session
+    tsv_is_exact
+    the_programs_streams_are_its_own
+    exit_statuses_pass_on
+    signals_pass_on
+    no_snapshot_has_a_reason
+    only_what_was_asked_for_is_traced
+    the_environment_is_kept
+    a_run_that_cannot_start_says_why
+fi
+[ "$failures" -eq 0 ] || exit 1
+if [ ! -e "$builddir/.libs/libtmalloc.so" ]; then
+    echo 'skipped: run, for want of libtmalloc.so'
+    exit 77
+fi

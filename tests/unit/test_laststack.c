@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stacks that never were: an array of words is laid out as calls of made-up code would
+ * leave it, frame by frame from the outermost inwards, so that the frames are known by
+ * construction, and the capture must find just these. The code is a few bytes with unwind
+ * rows of every kind; what stands in a row returns to the label at its end.
+ *
+ * Frames come and go at random over words that others left, with so few kinds and sizes
+ * that the same return address comes to lie at the same place time and again with
+ * different frames outside of it: the case in which believing too much shows.
+ */
+#include "trace/laststack.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "../support/random.h"
+#include "trace/tree.h"
+
+extern const char rsp8[], rsp16[], rsp48[], rsp48_saved[], rbp16[], deref[], end[];
+extern const char rbx[], signal_return[];
+
+__asm__(".text\n"
+        "made_up:\n"
+        ".cfi_startproc\n"
+        "nop\n"
+        "rsp8:\n"
+        ".cfi_def_cfa_offset 16\n"
+        "nop\n"
+        "rsp16:\n"
+        ".cfi_def_cfa_offset 48\n"
+        "nop\n"
+        "rsp48:\n"
+        ".cfi_offset rbp, -16\n"
+        "nop\n"
+        "rsp48_saved:\n"
+        ".cfi_def_cfa rbp, 16\n"
+        "nop\n"
+        "rbp16:\n"
+        ".cfi_escape 0x0f, 3, 0x76, 0x78, 0x06\n" /* CFA = *(rbp - 8) */
+        ".cfi_escape 0x10, 6, 2, 0x76, 0\n"       /* rbp at *rbp */
+        "nop\n"
+        "deref:\n"
+        ".cfi_def_cfa rbx, 16\n"
+        ".cfi_offset rbp, -16\n"
+        "nop\n"
+        "rbx:\n"
+        ".cfi_undefined rip\n"
+        "nop\n"
+        "end:\n"
+        ".cfi_endproc\n"
+        ".cfi_startproc simple\n"
+        ".cfi_signal_frame\n"
+        ".cfi_escape 0x0f, 4, 0x77, 0xa0, 1, 6\n"  /* CFA = *(rsp + 160) */
+        ".cfi_escape 0x10, 6, 3, 0x77, 0xf8, 0\n"  /* rbp at rsp + 120 */
+        ".cfi_escape 0x10, 7, 3, 0x77, 0xa0, 1\n"  /* rsp at rsp + 160 */
+        ".cfi_escape 0x10, 16, 3, 0x77, 0xa8, 1\n" /* rip at rsp + 168 */
+        "nop\n"
+        "signal_return:\n"
+        "nop\n"
+        ".cfi_endproc\n");
+
+#define AREAS      3
+#define AREA_WORDS 4096
+#define DEEPEST    80
+
+static uintptr_t areas[AREAS][AREA_WORDS];
+static uint64_t seed;
+
+/* The stack as it was laid out: frames[n - 1] is the newest. */
+static struct {
+    struct tmi_state frames[DEEPEST];
+    size_t n;
+} model;
+
+static void write_word(uintptr_t address, uintptr_t value)
+{
+    *(uintptr_t *)address = value;
+}
+
+/* What rbp may hold in code that uses it for something else: numbers, old frames. */
+static uintptr_t some_rbp(void)
+{
+    uint64_t word = random_below(&seed, AREA_WORDS / 2);
+    return random_below(&seed, 3) == 0 ? word : (uintptr_t)&areas[0][word];
+}
+
+/* Lay out the frame of a call that returns to `code`, inside of `outer`. */
+static struct tmi_state lay_out(const char *code, const struct tmi_state *outer)
+{
+    uintptr_t cfa = outer->sp;
+    uintptr_t spare = 8 * random_below(&seed, 4);
+    struct tmi_state inner = {(uintptr_t)code, 0, outer->rbp};
+    if (code == signal_return) {
+        inner.sp = cfa - 256 - spare;
+        write_word(inner.sp + 168, outer->pc - (outer->pc != 0));
+        write_word(inner.sp + 160, outer->sp);
+        write_word(inner.sp + 120, outer->rbp);
+        inner.rbp = some_rbp();
+        return inner;
+    }
+    write_word(cfa - 8, outer->pc);
+    if (code == rsp8) {
+        inner.sp = cfa - 8;
+    } else if (code == rsp16) {
+        inner.sp = cfa - 16;
+    } else if (code == rsp48) {
+        inner.sp = cfa - 48;
+    } else if (code == rsp48_saved) {
+        inner.sp = cfa - 48;
+        write_word(cfa - 16, outer->rbp);
+        inner.rbp = some_rbp();
+    } else if (code == rbp16) {
+        write_word(cfa - 16, outer->rbp);
+        inner.rbp = cfa - 16;
+        inner.sp = cfa - 16 - spare;
+    } else {
+        inner.rbp = cfa - 24 - spare;
+        write_word(inner.rbp, outer->rbp);
+        write_word(inner.rbp - 8, cfa);
+        inner.sp = inner.rbp - 8 - 8 * random_below(&seed, 4);
+    }
+    return inner;
+}
+
+static void push(const char *code)
+{
+    model.frames[model.n] = lay_out(code, &model.frames[model.n - 1]);
+    model.n++;
+}
+
+static void push_any(void)
+{
+    static const char *const kinds[] = {rsp8,  rsp16, rsp48, rsp48_saved,  rsp48_saved,
+                                        rbp16, rbp16, deref, signal_return};
+    push(kinds[random_below(&seed, sizeof kinds / sizeof *kinds)]);
+}
+
+/* The outermost frame: its code says so, or its return address is 0, or it has no module.
+ */
+static void begin(unsigned area, unsigned how)
+{
+    uintptr_t top = (uintptr_t)&areas[area][AREA_WORDS];
+    if (how == 0) {
+        model.frames[0] = (struct tmi_state){(uintptr_t)end, top, some_rbp()};
+    } else if (how == 1) {
+        struct tmi_state nobody = {0, top, 0};
+        model.frames[0] = lay_out(rsp16, &nobody);
+    } else {
+        model.frames[0] = (struct tmi_state){0x1230, top - 16, some_rbp()}; /* no page */
+    }
+    model.n = 1;
+}
+
+static void expect_model(uint32_t node)
+{
+    cr_assert_neq(node, 0);
+    for (size_t i = model.n; i > 0; i--) {
+        cr_assert_neq(node, 0, "frame %zu of %zu is missing", model.n - i, model.n);
+        cr_assert_eq(tmi_location_address(tmi_tree_location(node)),
+                     model.frames[i - 1].pc, "frame %zu of %zu", model.n - i, model.n);
+        node = tmi_tree_parent(node);
+    }
+    cr_assert_eq(node, 0, "more than %zu frames", model.n);
+}
+
+static void capture(struct tmi_laststack *last, uint32_t generation)
+{
+    expect_model(tmi_laststack_capture(last, model.frames[model.n - 1], generation));
+}
+
+static struct tmi_laststack *new_laststack(void)
+{
+    struct tmi_laststack *last = calloc(1, sizeof *last);
+    cr_assert_not_null(last);
+    return last;
+}
+
+Test(laststack, whatever_the_stack_was_before)
+{
+    struct tmi_laststack *last = new_laststack();
+    uint32_t generation = 1;
+    seed = 20;
+    for (int round = 0; round < 400000; round++) {
+        if (round % 64 == 0 || model.n > DEEPEST - 8) {
+            begin((unsigned)random_below(&seed, AREAS), (unsigned)random_below(&seed, 3));
+        }
+        uint64_t gone = random_below(&seed, 6);
+        if (random_below(&seed, 8) == 0) {
+            gone = random_below(&seed, model.n);
+        }
+        model.n -= gone < model.n ? gone : model.n - 1;
+        for (uint64_t come = random_below(&seed, 7); come > 0; come--) {
+            push_any();
+        }
+        generation += random_below(&seed, 200) == 0;
+        for (uint64_t times = random_below(&seed, 3); times > 0; times--) {
+            capture(last, generation);
+        }
+    }
+    free(last);
+}
+
+/* ---- one by one: each of the conditions in laststack.h ---------------------------- */
+
+/* A stack that is kept: captured until a repetition makes all of it be. */
+static void settle(struct tmi_laststack *last)
+{
+    for (int i = 0; i < 4; i++) {
+        capture(last, 1);
+    }
+}
+
+/* Below a frame with alloca the same return addresses lie at the same places. */
+Test(laststack, a_base_that_moved)
+{
+    struct tmi_laststack *last = new_laststack();
+    begin(0, 0);
+    push(rsp16);
+    struct tmi_state outer[2] = {model.frames[1]};
+    outer[1] = lay_out(rsp48, &outer[0]);
+    outer[1].pc = (uintptr_t)rsp8;
+    for (int round = 0; round < 8; round++) {
+        model.n = 2;
+        if (round % 2 != 0) {
+            push(rsp8);
+        }
+        push(rbp16); /* addressed by rbp: sp says nothing about where its caller is */
+        model.frames[model.n - 1].sp = outer[0].sp - 200;
+        push(rsp16);
+        push(rsp8);
+        settle(last);
+    }
+    free(last);
+}
+
+/* The state is equal but for rbp, and the words between are, too. */
+Test(laststack, another_rbp_leads_elsewhere)
+{
+    struct tmi_laststack *last = new_laststack();
+    struct tmi_state inner[2];
+    struct tmi_state saved[2][4];
+    for (int i = 0; i < 2; i++) { /* two chains, both in the words at the same time */
+        begin((unsigned)i + 1, 0);
+        push(i == 0 ? rsp16 : rsp8);
+        push(rbp16);
+        memcpy(saved[i], model.frames, sizeof saved[i]);
+        inner[i] = (struct tmi_state){(uintptr_t)rbp16, (uintptr_t)&areas[0][100],
+                                      model.frames[2].rbp};
+    }
+    for (int round = 0; round < 20; round++) {
+        int i = round / 5 % 2;
+        memcpy(model.frames, saved[i], sizeof saved[i]);
+        model.frames[2] = inner[i];
+        model.n = 3;
+        capture(last, 1);
+        push(rsp16); /* needs rbp only for the frame outside of it */
+        capture(last, 1);
+    }
+    free(last);
+}
+
+/* A word outside changes, nothing else: a return address, an rbp, a signal's registers.
+ */
+Test(laststack, one_word_changes)
+{
+    static const char *const kinds[] = {rsp8, rsp48_saved, rbp16, deref, signal_return};
+    struct tmi_laststack *last = new_laststack();
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        begin(0, 0);
+        push(rsp48);
+        push(rbp16);
+        push(kinds[k]);
+        push(rsp16);
+        push(rbp16);
+        push(rsp8);
+        settle(last);
+        uintptr_t *word = (uintptr_t *)model.frames[1].sp - 1; /* that returns to it */
+        *word = model.frames[1].pc = (uintptr_t)rsp8;
+        write_word(model.frames[1].sp, (uintptr_t)end); /* rsp8: its caller is next */
+        model.frames[0].sp = model.frames[1].sp + 8;
+        settle(last);
+    }
+    free(last);
+}
+
+Test(laststack, the_word_that_ended_it_gets_a_caller)
+{
+    struct tmi_laststack *last = new_laststack();
+    begin(0, 1);
+    uintptr_t *bottom = (uintptr_t *)(model.frames[0].sp + 8);
+    push(rsp48);
+    push(rsp8);
+    settle(last);
+    *bottom = (uintptr_t)end;
+    memmove(model.frames + 1, model.frames, 3 * sizeof *model.frames);
+    model.frames[0].pc = (uintptr_t)end;
+    model.n = 4;
+    settle(last);
+    *bottom = 0;
+    memmove(model.frames, model.frames + 1, 3 * sizeof *model.frames);
+    model.n = 3;
+    settle(last);
+    free(last);
+}
+
+/* What has no rule of ours is left to others; it does no harm to what comes after. */
+Test(laststack, a_frame_for_others)
+{
+    struct tmi_laststack *last = new_laststack();
+    begin(0, 0);
+    push(rsp16);
+    push(rsp48);
+    settle(last);
+    struct tmi_state strange = lay_out(rsp16, &model.frames[2]);
+    strange.pc = (uintptr_t)rbx;
+    struct tmi_state inner = lay_out(rsp16, &strange);
+    cr_assert_eq(tmi_laststack_capture(last, inner, 1), 0);
+    cr_assert_eq(tmi_laststack_capture(last, strange, 1), 0);
+    settle(last);
+    free(last);
+}
+
+/* A frame whose caller is below it, or where it is itself, would have no end. */
+Test(laststack, a_loop_is_no_stack)
+{
+    struct tmi_laststack *last = new_laststack();
+    for (intptr_t below = 0; below < 3; below++) {
+        uintptr_t sp = (uintptr_t)&areas[1][1000];
+        struct tmi_state s = {(uintptr_t)rbp16, sp, sp - 16 - 8 * (uintptr_t)below};
+        write_word(s.rbp, s.rbp);
+        write_word(s.rbp + 8, s.pc);
+        cr_assert_eq(tmi_laststack_capture(last, s, 1), 0);
+    }
+    uintptr_t sp = (uintptr_t)&areas[1][1000];
+    struct tmi_state s = {(uintptr_t)signal_return, sp, 0};
+    write_word(sp + 168, s.pc - 1);
+    write_word(sp + 160, sp);
+    cr_assert_eq(tmi_laststack_capture(last, s, 1), 0);
+    free(last);
+}
+
+/* A handler of the signal that calling NULL raised: the stack ends at the signal. */
+Test(laststack, a_signal_at_no_code)
+{
+    struct tmi_laststack *last = new_laststack();
+    uintptr_t sp = (uintptr_t)&areas[1][1000];
+    model.frames[0] = (struct tmi_state){(uintptr_t)signal_return, sp, 0};
+    model.n = 1;
+    memset((void *)sp, 0, 256);
+    write_word(sp + 160, sp + 512);
+    push(rsp16);
+    settle(last);
+    free(last);
+}
+
+/* Exact up to the most that the tree keeps; beyond, others have to do it. */
+Test(laststack, recursion)
+{
+    struct tmi_laststack *last = new_laststack();
+    size_t words = TMI_TREE_DEPTH_MOST + 1000ul;
+    uintptr_t *stack = malloc(words * sizeof *stack);
+    for (size_t i = 0; i < words; i++) {
+        stack[i] = (uintptr_t)rsp8;
+    }
+    stack[words - 1] = (uintptr_t)end;
+    static const size_t depths[] = {1,     100,   3000, 40000, 65533, 65534,
+                                    65535, 65999, 2,    65534, 50000, 65533};
+    for (size_t i = 0; i < sizeof depths / sizeof *depths; i++) {
+        size_t depth = depths[i];
+        struct tmi_state s = {(uintptr_t)rsp8, (uintptr_t)(stack + words - depth), 0};
+        for (int times = 0; times < 2; times++) {
+            uint32_t node = tmi_laststack_capture(last, s, (uint32_t)i);
+            size_t frames = depth + 1;
+            cr_assert_eq(node == 0 ? 0 : tmi_tree_depth(node),
+                         frames <= TMI_TREE_DEPTH_MOST ? frames : 0, "%zu", depth);
+        }
+    }
+    free(stack);
+    free(last);
+}
