@@ -1,0 +1,47 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# What README.md shows is what happens: the main() in it is that of tests/examples/first.c,
+# which builds against the library and prints the lines that README.md has, and the other
+# functions and variables that it names exist.
+set -eu
+source=${srcdir:-.}
+build=$(cd "${builddir:-.}" && pwd)
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+fail()
+{
+    echo "FAIL: $*"
+    exit 1
+}
+
+example=$(cd "$source/tests/examples" && pwd)/first.c
+sed -n '/^int main/,/^}/p' "$example" >"$scratch/main.c"
+sed -n '/^```c$/,/^```$/p' "$source/README.md" | sed '/^```/d' >"$scratch/readme.c"
+diff "$scratch/main.c" "$scratch/readme.c" || fail 'README.md and first.c differ'
+
+${CC:-cc} -g -o "$scratch/first" "$example" -I"$source/include" \
+    -L"$build/.libs" -ltmalloc -Wl,-rpath,"$build/.libs"
+(cd "$scratch" && ./first >printed)
+[ -s "$scratch/first.pb.gz" ] || fail 'first.c left no file'
+
+# Folders differ; everything else is to the letter.
+grep -E '^    (56000 bytes|/tmp/fx/first\.c:)' "$source/README.md" |
+    sed 's/^    //; s|^/tmp/fx/||' >"$scratch/expected"
+sed "s|^$(dirname "$example")/||" "$scratch/printed" >"$scratch/got"
+diff "$scratch/expected" "$scratch/got" || fail 'first.c prints something else'
+
+for name in $(grep -oE '`tm_[a-z_]+' "$source/README.md" | tr -d '\140' | sort -u); do
+    grep -qE "\b$name\b" "$source"/include/tmalloc.h "$source"/include/tmalloc/*.h ||
+        fail "README.md names $name, which no header has"
+done
+for name in $(grep -ohE '^TM_API .*\b(tm_[a-z_]+)\(' "$source"/include/tmalloc.h \
+    "$source"/include/tmalloc/*.h | grep -oE 'tm_[a-z_]+\(' | tr -d '('); do
+    grep -q "\`$name(\|, \`$name\|$name(" "$source/README.md" ||
+        fail "README.md does not have $name"
+done
+for name in $(grep -oE '`TMALLOC[A-Z_]*' "$source/README.md" | tr -d '\140' | sort -u); do
+    grep -q "\"$name\"" "$source/src/base/option.c" || fail "there is no variable $name"
+done
+echo 'README.md holds'
