@@ -38,12 +38,9 @@ show env PYTHONMALLOC=malloc PYTHONHASHSEED=0 \
     "$build/tmalloc" run --nframe 10 -o "$file" -- "$python" "$work"
 
 say 'Nearly all objects come from one line of obmalloc.c. Who asked for them? The biggest' \
-    'stacks, newest frame last: sets of the index, rows of generated dictionaries, strings' \
-    'that the JSON parser made.'
+    'stacks, newest frame last: sets of the index, tables of dictionaries, strings that' \
+    'the JSON parser made.'
 show "$build/tmalloc" stats --key traceback --limit 3 "$file"
-
-say 'And every line with all that was allocated below it.'
-show "$build/tmalloc" stats --cumulative --limit 12 "$file"
 
 say "The file is a pprof profile; \`tmalloc stats --help\` has more ways to look at it:" \
     "$file"

@@ -15,7 +15,8 @@
  * a fixed mark and keeps the id: mimalloc links free blocks through the first word only.
  * So a pointer that does not come from us, a block freed twice and a header that somebody
  * overwrote are told from a live block, with certainty but for one chance in 2^32, before
- * mimalloc hears of it.
+ * mimalloc hears of it. Not seen: the same bits flipped in id and check and nowhere else,
+ * and a write that leaves every byte what it was.
  *
  * The secret is drawn once, before the first block, and never changes.
  * Invariant: user - base >= 16, and a block of mimalloc's that holds a live block of ours

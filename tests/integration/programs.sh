@@ -102,7 +102,7 @@ start_redis()
     server=$!
     for _ in $(seq 1 200); do
         [ "$(ask_redis ping 2>/dev/null)" != PONG ] || return 0
-        kill -0 $server 2>/dev/null || break
+        kill -0 "$server" 2>/dev/null || break
         sleep 0.05
     done
     cat log >&2
@@ -112,7 +112,7 @@ start_redis()
 stop_redis()
 {
     ask_redis shutdown nosave
-    wait $server
+    wait "$server"
     echo "server: $?"
 }
 

@@ -3,7 +3,8 @@
 #
 # What README.md shows is what happens: the main() in it is that of tests/examples/first.c,
 # which builds against the library and prints the lines that README.md has, and the other
-# functions and variables that it names exist.
+# functions and variables that it names exist, and it names all of them,
+# variables the manual page too.
 set -eu
 source=${srcdir:-.}
 build=$(cd "${builddir:-.}" && pwd)
@@ -43,5 +44,9 @@ for name in $(grep -ohE '^TM_API .*\b(tm_[a-z_]+)\(' "$source"/include/tmalloc.h
 done
 for name in $(grep -oE '`TMALLOC[A-Z_]*' "$source/README.md" | tr -d '\140' | sort -u); do
     grep -q "\"$name\"" "$source/src/base/option.c" || fail "there is no variable $name"
+done
+for name in $(grep -oE '"TMALLOC[A-Z_]*"' "$source/src/base/option.c" | tr -d '"'); do
+    grep -qE "\`$name\b" "$source/README.md" || fail "README.md does not have $name"
+    grep -qw "$name" "$source/src/cli/tmalloc.1" || fail "tmalloc.1 does not have $name"
 done
 echo 'README.md holds'

@@ -54,7 +54,7 @@ static bool map_file(const char *path, struct mapped *m)
     cr_assert_eq(pread(fd, &elf, sizeof elf, 0), sizeof elf);
     size_t bytes = elf.e_phnum * sizeof *headers;
     cr_assert_leq(bytes, sizeof headers);
-    cr_assert_eq(pread(fd, headers, bytes, (off_t)elf.e_phoff), bytes);
+    cr_assert_eq(pread(fd, headers, bytes, (off_t)elf.e_phoff), (ssize_t)bytes);
     uintptr_t low = UINTPTR_MAX;
     uintptr_t high = 0;
     for (size_t i = 0; i < elf.e_phnum; i++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The locks: what they protect is not torn, a waiter waits and is woken, and a child of
+ * The locks: what they protect is not torn, a waiter sleeps and is woken, and a child of
  * fork finds them free.
  */
 #include "base/lock.h"
@@ -96,6 +96,41 @@ Test(lock, a_waiter_waits_and_is_woken, .timeout = 20)
         pthread_join(thread, NULL);
         cr_assert_eq(passed, 1);
     }
+}
+
+static double cpu_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void *pass_one_by_one(void *which)
+{
+    tmi_lock(*(enum tmi_lock *)which);
+    passed++;
+    tmi_unlock(*(enum tmi_lock *)which);
+    return NULL;
+}
+
+/* All that wait are woken, one by the other, and they sleep meanwhile. */
+Test(lock, many_waiters_sleep, .timeout = 20)
+{
+    enum tmi_lock which = TMI_LOCK_SITES;
+    pthread_t threads[THREADS];
+    tmi_lock(which);
+    for (int i = 0; i < THREADS; i++) {
+        pthread_create(&threads[i], NULL, pass_one_by_one, &which);
+    }
+    sleep_ms(50);
+    double before = cpu_seconds();
+    sleep_ms(300);
+    cr_assert_lt(cpu_seconds() - before, 0.1, "waiting costs no processor time");
+    tmi_unlock(which);
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    cr_assert_eq(passed, THREADS);
 }
 
 static uint32_t stop;

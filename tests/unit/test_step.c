@@ -33,7 +33,7 @@ static void expect_step(tmi_step step, const struct tmi_rule *rule, uintptr_t pc
     if ((step & 7) < TMI_RULE_SIGNAL) {
         cr_assert_eq(tmi_step_cfa(step), rule->cfa_offset);
         cr_assert_eq(tmi_step_rbp(step),
-                     rule->rbp_offset == 1 ? 511 : -rule->rbp_offset / 8);
+                     (unsigned)(rule->rbp_offset == 1 ? 511 : -rule->rbp_offset / 8));
     }
 }
 
@@ -196,11 +196,11 @@ Test(step, another_library_at_the_same_address)
 Test(step, code_without_a_module_is_not_kept)
 {
     cr_assert_not_null(mkdtemp(folder));
+    uint64_t seed = 4;
+    tmi_step_find(some_code(&seed)); /* maps what is mapped but once */
     void *library = load("one", 4000);
     uintptr_t place = (uintptr_t)dlsym(library, "place");
     uintptr_t page = place & ~4095ul;
-    struct tmi_object o;
-    cr_assert(tmi_object_find(place, &o));
     unload(library, "one");
     void *jit = mmap((void *)page, 4096, PROT_READ | PROT_EXEC,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
