@@ -1,0 +1,124 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Stacks under every condition that an unwinder may get wrong: unwind/main.c, compiled in
+# several ways, brings them about one by one. With TMALLOC_UNWIND=check each stack is
+# walked both ways; none may differ, and none may be left to libgcc but those that are
+# meant to be. The program itself compares stacks with the names in its source, and with
+# backtrace(). A line for each way to compile it, or for each failure.
+set -u
+LC_ALL=C
+export LC_ALL
+unset TMALLOC TMALLOC_DUMP TMALLOC_RUN_PID TMALLOC_LIBRARY TMALLOC_UNWIND LD_PRELOAD
+srcdir=$(cd "${srcdir:-.}" && pwd)
+builddir=$(cd "${builddir:-build}" && pwd)
+library=$builddir/.libs/libtmalloc.so
+source=$srcdir/tests/integration/unwind
+failures=0
+
+work=$(mktemp -d) || exit 99
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 99
+# shellcheck disable=SC3045
+ulimit -c 0 2>/dev/null || :
+
+# CONDITION STACKS LIBGCC: at least so many stacks must be compared, and so many left to
+# libgcc; `any` where signals fall as they like.
+conditions='
+alloca 6000 0
+realigned 3000 0
+longjmp 4000 0
+recursion 2600 2
+callbacks 1000 0
+signals 4000 0
+alarms 900 any
+null_call 600 0
+contexts 15000 0
+switched 6000 150
+bottom 1800 0
+threads 60000 0
+exits 10000 0
+forks 300 0
+unloads 900 0
+no_tables 1500 0
+written 1000 0
+exceptions 20000 0
+library 3000 any
+'
+
+# library_at_place CC NAME FRAME: NAME.so, which wants to be loaded where the others do.
+library_at_place()
+{
+    $1 -shared -nostdlib -Wl,-Ttext-segment=0x700000000000 -o "$2.so" \
+        -DPLACE="place_$2" -DFRAME="$3" "$source/place.S"
+}
+
+# compile CC CXX FLAGS
+compile()
+{
+    # shellcheck disable=SC2086
+    for part in main frames stacks threads code; do
+        $1 $3 -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -I"$srcdir/include" -c -o "$part.o" \
+            "$source/$part.c" || return 1
+    done
+    # shellcheck disable=SC2086
+    $2 $3 -std=c++17 -Wall -Wextra -Werror -c -o cxx.o "$source/cxx.cc" &&
+        $1 -c -o switch.o "$source/switch.s" &&
+        library_at_place "$1" one 200 && library_at_place "$1" two 1000 &&
+        $2 -rdynamic -pthread -o unwind ./*.o -ldl
+}
+
+fail()
+{
+    failures=$((failures + 1))
+    echo "FAIL $*"
+    head -n 60 err
+}
+
+# try FLAGS CONDITION STACKS LIBGCC
+try()
+{
+    env TMALLOC=65535 TMALLOC_UNWIND=check LD_PRELOAD="$library" FORKS="${FORKS:-300}" \
+        timeout 120 ./unwind "$2" >out 2>err
+    status=$?
+    set -- "$@" $(sed -n 's/^tmalloc: \([0-9]*\) stacks walked both ways, \([0-9]*\) differ; by libgcc alone: \([0-9]*\)$/\1 \2 \3/p' err)
+    if [ $status -ne 0 ]; then
+        fail "$1, $2: exit status $status"
+    elif [ $# -ne 7 ] || [ "$(wc -l <err)" -ne 1 ]; then
+        fail "$1, $2: said something"
+    elif [ "$5" -lt "$3" ]; then
+        fail "$1, $2: $5 stacks, not $3"
+    elif [ "$6" -ne 0 ]; then
+        fail "$1, $2: $6 stacks differ"
+    elif [ "$4" != any ] && [ "$7" -ne "$4" ]; then
+        fail "$1, $2: $7 stacks by libgcc, not $4"
+    fi
+}
+
+# try_all CC CXX FLAGS
+try_all()
+{
+    before=$failures
+    if ! compile "$1" "$2" "$3"; then
+        failures=$((failures + 1))
+        echo "FAIL $1 $3: does not compile"
+        return
+    fi
+    while read -r condition stacks libgcc; do
+        [ -z "$condition" ] || [ "${ONLY:-$condition}" != "$condition" ] ||
+            try "$1 $3" "$condition" "$stacks" "$libgcc"
+    done <<END
+$conditions
+END
+    [ "$failures" -ne "$before" ] || echo "ok $1 $3"
+}
+
+[ -e "$library" ] || { echo "$library is not built"; exit 99; }
+[ "$(uname -m)" = x86_64 ] || exit 77
+try_all "${CC:-gcc}" "${CXX:-g++}" '-O2'
+try_all "${CC:-gcc}" "${CXX:-g++}" '-O0'
+try_all "${CC:-gcc}" "${CXX:-g++}" '-O2 -fno-omit-frame-pointer'
+if command -v clang >/dev/null && command -v clang++ >/dev/null; then
+    try_all clang clang++ '-O1'
+fi
+[ "$failures" -eq 0 ]

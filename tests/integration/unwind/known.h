@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Functions that stay in the stack, and what must be found of them.
+ */
+#ifndef KNOWN_H
+#define KNOWN_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A function with a frame and a name of its own, which dladdr() can tell. */
+#if defined(__clang__)
+#define KEEP __attribute__((noinline, visibility("default")))
+#else
+#define KEEP __attribute__((noipa, visibility("default")))
+#endif
+
+/* After the last call of such a function: else that call would be a jump. */
+static inline void stay(void)
+{
+    __asm__ volatile("" ::: "memory");
+}
+
+/*
+ * Allocates three times. The stacks that tmalloc has for the blocks must have these
+ * functions, newest first and without this one, and then whatever backtrace() says, to
+ * the last frame.
+ */
+KEEP void here(const char *names);
+
+/* The same for the names alone, where backtrace() cannot go. Returns how many frames. */
+KEEP unsigned long here_alone(const char *names);
+
+/* Allocates and frees; no questions. */
+KEEP void grab(void);
+
+/* Calls a function; keeps rbp for it, and has something else in rbp meanwhile: switch.s
+ */
+void through_rbp(void (*function)(void));
+
+/* Ends the process with a word about it unless `truth`. */
+void need(int truth, const char *what);
+
+/* One function for each condition. */
+void run_alloca(void);
+void run_realigned(void);
+void run_longjmp(void);
+void run_recursion(void);
+void run_callbacks(void);
+void run_signals(void);
+void run_alarms(void);
+void run_null_call(void);
+void run_contexts(void);
+void run_switched(void);
+void run_bottom(void);
+void run_threads(void);
+void run_exits(void);
+void run_forks(void);
+void run_unloads(void);
+void run_no_tables(void);
+void run_written(void);
+void run_exceptions(void);
+void run_library(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
