@@ -26,7 +26,7 @@ ulimit -c 0 2>/dev/null || :
 # libgcc; `any` where signals fall as they like.
 conditions='
 alloca 6000 0
-realigned 3000 0
+realigned 6000 0
 longjmp 4000 0
 recursion 2600 2
 callbacks 1000 0

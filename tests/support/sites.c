@@ -8,7 +8,11 @@
 #include <malloc.h>
 #include <stdlib.h>
 
+#if defined(__has_attribute) && __has_attribute(noclone)
 #define SITE(name) __attribute__((noinline, noclone, section(name)))
+#else
+#define SITE(name) __attribute__((noinline, section(name)))
+#endif
 
 void *_Znwm(size_t bytes); /* operator new(unsigned long) */
 

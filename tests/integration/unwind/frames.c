@@ -58,12 +58,11 @@ KEEP void alloca_two(size_t n, size_t sum, int through)
 
 void run_alloca(void)
 {
-    for (size_t i = 0; i < 1000; i++) {
-        int through = i / 10 % 2 != 0;
-        (i % 3 == 0 ? alloca_one : alloca_two)(16 + i * 48 % 4000, 4096, through);
-        (i % 5 == 0 ? alloca_one : alloca_two)(16 + i * 16 % 4000, 4096, through);
+    void (*volatile chosen)(size_t, size_t, int); /* one place that calls both */
+    for (size_t i = 0; i < 2000; i++) {
+        chosen = i % 3 == 0 ? alloca_one : alloca_two;
+        chosen(16 + i * 48 % 4000, 4096, i / 10 % 2 != 0);
     }
-    stay();
 }
 
 /* ---- frames that align themselves ------------------------------------------------- */
@@ -106,11 +105,11 @@ KEEP void realigned_two(size_t shift, size_t n)
 
 void run_realigned(void)
 {
-    for (size_t i = 0; i < 1000; i++) {
-        size_t n = 16 + i / 32 * 48 % 512;
-        (i % 3 == 0 ? realigned_one : realigned_two)(16 + i * 16 % 256, n);
+    void (*volatile chosen)(size_t, size_t);
+    for (size_t i = 0; i < 2000; i++) {
+        chosen = i % 3 == 0 ? realigned_one : realigned_two;
+        chosen(16 + i * 16 % 256, 16 + i / 32 * 48 % 512);
     }
-    stay();
 }
 
 /* ---- longjmp ---------------------------------------------------------------------- */

@@ -256,8 +256,10 @@ void run_switched(void)
         high_stack = swapped;
     }
     for (int i = 0; i < 1000; i++) {
-        (i % 3 == 0 ? caller_one : caller_two)();
-        (i % 5 == 0 ? caller_one : caller_two)();
+        void (*volatile chosen)(void) = i % 3 == 0 ? caller_one : caller_two;
+        chosen();
+        chosen = i % 5 == 0 ? caller_one : caller_two;
+        chosen();
     }
     for (int i = 0; i < 50; i++) { /* from a lower to a higher stack */
         call_on_stack(go_up, low_stack + STACK_BYTES);
