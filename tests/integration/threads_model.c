@@ -181,16 +181,6 @@ static void work_at_once(struct crew *c, int number, uint64_t *dice)
     }
 }
 
-static void work_and_look(struct crew *c, uint64_t *dice)
-{
-    for (size_t i = 0; i < c->operations / 20; i++) {
-        void **slot = &c->blocks[random_below(dice, SLOTS)];
-        free_bracketed(__atomic_exchange_n(slot, new_bracketed(dice), __ATOMIC_ACQ_REL));
-        tm_traced_memory_t m = tm_get_traced_memory();
-        expect(m.peak >= m.current, "steered: the peak is below current");
-    }
-}
-
 /* Thread 0 steers the tracer meanwhile; what it reads is never more than can be there. */
 static void work_steered(struct crew *c, int number, uint64_t *dice)
 {
