@@ -64,15 +64,19 @@ uint32_t tmi_index_count(const struct tmi_index *index)
     return tmi_load_acquire(&index->count);
 }
 
-/* The slot that holds `key`, or the free one where it would go. */
+/*
+ * The slot that holds `key`, with its id in *id, or the free one where it would go, with
+ * 0. A reader believes *id only: a free slot may be another key's by the time it looks
+ * again.
+ */
 static uint32_t *probe(const struct tmi_index *index, struct tmi_index_table *table,
-                       uint64_t key)
+                       uint64_t key, uint32_t *id)
 {
     uint32_t at = (uint32_t)(tmi_hash_u64(key) >> 32) & table->mask;
     for (;;) {
         uint32_t *slot = &table->slots[at];
-        uint32_t id = tmi_load_acquire(slot); /* pairs with the release in publish() */
-        if (id == 0 || tmi_index_key(index, id) == key) {
+        *id = tmi_load_acquire(slot); /* pairs with the release in tmi_index_add() */
+        if (*id == 0 || tmi_index_key(index, *id) == key) {
             return slot;
         }
         at = (at + 1) & table->mask;
@@ -82,7 +86,11 @@ static uint32_t *probe(const struct tmi_index *index, struct tmi_index_table *ta
 uint32_t tmi_index_find(const struct tmi_index *index, uint64_t key)
 {
     struct tmi_index_table *table = tmi_load_acquire(&index->table);
-    return table == NULL ? 0 : tmi_load_acquire(probe(index, table, key));
+    uint32_t id = 0;
+    if (table != NULL) {
+        probe(index, table, key, &id);
+    }
+    return id;
 }
 
 static struct tmi_index_table *new_table(uint32_t slots)
@@ -107,8 +115,10 @@ static bool make_room(struct tmi_index *index)
         return false;
     }
     for (uint32_t i = 0; old != NULL && i <= old->mask; i++) {
+        uint32_t free_slot;
         if (old->slots[i] != 0) {
-            *probe(index, table, tmi_index_key(index, old->slots[i])) = old->slots[i];
+            uint64_t key = tmi_index_key(index, old->slots[i]);
+            *probe(index, table, key, &free_slot) = old->slots[i];
         }
     }
     table->used = old == NULL ? 0 : old->used;
@@ -153,7 +163,8 @@ uint32_t tmi_index_add(struct tmi_index *index, uint64_t key)
     uint32_t id = index->count + 1;
     tmi_store_release(&index->count, id);
     index->table->used++;
-    tmi_store_release(probe(index, index->table, key), id);
+    uint32_t free_slot;
+    tmi_store_release(probe(index, index->table, key, &free_slot), id);
     return id;
 }
 
