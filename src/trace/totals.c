@@ -44,6 +44,12 @@ int64_t tmi_totals_peak(void)
     return bytes_of(tmi_load_relaxed(&totals.peak));
 }
 
+bool tmi_totals_are_of(uint32_t epoch)
+{
+    return is_of(tmi_load_relaxed(&totals.current), epoch) &&
+           is_of(tmi_load_relaxed(&totals.peak), epoch);
+}
+
 void tmi_totals_raise_peak(uint32_t epoch, int64_t bytes)
 {
     uint64_t old = tmi_load_relaxed(&totals.peak);

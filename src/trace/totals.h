@@ -12,6 +12,7 @@
 #ifndef TMI_TOTALS_H
 #define TMI_TOTALS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Begin an epoch with current and peak 0. */
@@ -23,6 +24,9 @@ void tmi_totals_flush(uint32_t epoch, int64_t net, int64_t high);
 
 int64_t tmi_totals_current(void);
 int64_t tmi_totals_peak(void);
+
+/* True when what the two above gave before, since that epoch began, was of that epoch. */
+bool tmi_totals_are_of(uint32_t epoch);
 
 /* Raise the peak to at least `bytes`; or make it `bytes`. */
 void tmi_totals_raise_peak(uint32_t epoch, int64_t bytes);

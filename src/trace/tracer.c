@@ -91,16 +91,21 @@ static int64_t sum_unflushed(tmi_stamp stamp)
     return sum;
 }
 
+/* When the traces are cleared meanwhile, the answer is that of the moment after it. */
 void tmi_tracer_memory(int64_t *current, int64_t *peak)
 {
     *current = 0;
     *peak = 0;
     if (tmi_load_relaxed(&tmi_tracer.mode) > TMI_MODE_OFF) {
         tmi_stamp stamp = tmi_load_acquire(&tmi_tracer.stamp);
+        uint32_t epoch = tmi_stamp_epoch(stamp);
         int64_t now = sum_unflushed(stamp) + tmi_totals_current();
-        *current = now > 0 ? now : 0;
-        tmi_totals_raise_peak(tmi_stamp_epoch(stamp), *current);
-        *peak = tmi_totals_peak();
+        tmi_totals_raise_peak(epoch, now);
+        int64_t most = tmi_totals_peak();
+        if (tmi_totals_are_of(epoch)) {
+            *current = now > 0 ? now : 0;
+            *peak = most;
+        }
     }
 }
 

@@ -5,7 +5,8 @@
 # several ways, brings them about one by one. With TMALLOC_UNWIND=check each stack is
 # walked both ways; none may differ, and none may be left to libgcc but those that are
 # meant to be. The program itself compares stacks with the names in its source, and with
-# backtrace(). A line for each way to compile it, or for each failure.
+# backtrace(). A line for each way to compile it, or for each failure. ONLY=CONDITION runs
+# one condition, FORKS=2000 makes more of them.
 set -u
 LC_ALL=C
 export LC_ALL
@@ -78,10 +79,12 @@ fail()
 # try FLAGS CONDITION STACKS LIBGCC
 try()
 {
-    env TMALLOC=65535 TMALLOC_UNWIND=check LD_PRELOAD="$library" FORKS="${FORKS:-300}" \
+    env TMALLOC=65535 TMALLOC_UNWIND=check LD_PRELOAD="$library" FORKS="${FORKS:-100}" \
         timeout 120 ./unwind "$2" >out 2>err
     status=$?
-    set -- "$@" $(sed -n 's/^tmalloc: \([0-9]*\) stacks walked both ways, \([0-9]*\) differ; by libgcc alone: \([0-9]*\)$/\1 \2 \3/p' err)
+    # shellcheck disable=SC2046
+    set -- "$@" $(sed -nE \
+        's/^tmalloc: ([0-9]+) stacks walked .*, ([0-9]+) differ; .* alone: ([0-9]+)$/\1 \2 \3/p' err)
     if [ $status -ne 0 ]; then
         fail "$1, $2: exit status $status"
     elif [ $# -ne 7 ] || [ "$(wc -l <err)" -ne 1 ]; then

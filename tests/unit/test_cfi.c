@@ -41,6 +41,13 @@ Test(cfi, signal_frames)
     expect(&t, 1000, signal);
     struct table moved = {.letters = "zRS", .fde = {RESTORE, 16, 3, 0x77, 0xb0, 1}};
     expect(&moved, 0, other_rule);
+    struct table rbp = {.letters = "zRS", .fde = {RESTORE, 16, 3, 0x77, 0xa8, 1}};
+    rbp.fde[10] ^= 8; /* another place for rbp, then for rsp */
+    expect(&rbp, 0, other_rule);
+    rbp.fde[10] ^= 8;
+    expect(&rbp, 0, signal);
+    rbp.fde[16] ^= 8;
+    expect(&rbp, 0, other_rule);
     struct table unmarked = {.fde = {RESTORE, 16, 3, 0x77, 0xa8, 1}};
     expect(&unmarked, 0, other_rule);
     struct table without = {.letters = "zRS", .cie = {PLAIN}};

@@ -103,12 +103,47 @@ KEEP void realigned_two(size_t shift, size_t n)
     stay();
 }
 
+/* The same from callers of fixed size, which do without rbp where the compiler may. */
+KEEP void fixed_one(size_t n, size_t unused)
+{
+    wanted = "realigned_leaf fixed_one go_down";
+    realigned_leaf(1, 2, 3, 4, 5, 6, 7, n + unused);
+    stay();
+}
+
+KEEP void fixed_two(size_t n, size_t unused)
+{
+    char room[16];
+    __asm__ volatile("" ::"r"(room) : "memory");
+    wanted = "realigned_leaf fixed_two go_down";
+    realigned_leaf(1, 2, 3, 4, 5, 6, 7, n + unused);
+    stay();
+}
+
+/* So many frames down, and there both by turns: their stacks differ by a few words. */
+KEEP void go_down(int depth)
+{
+    if (depth > 0) {
+        go_down(depth - 1);
+    } else {
+        void (*volatile chosen)(size_t, size_t);
+        for (int i = 0; i < 20; i++) {
+            chosen = i % 3 == 0 ? fixed_one : fixed_two;
+            chosen(64, 0);
+        }
+    }
+    stay();
+}
+
 void run_realigned(void)
 {
     void (*volatile chosen)(size_t, size_t);
     for (size_t i = 0; i < 2000; i++) {
         chosen = i % 3 == 0 ? realigned_one : realigned_two;
         chosen(16 + i * 16 % 256, 16 + i / 32 * 48 % 512);
+    }
+    for (int depth = 0; depth < 20; depth++) {
+        go_down(depth);
     }
 }
 
