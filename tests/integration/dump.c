@@ -55,6 +55,22 @@ static int fork_and_leave(const char *unused)
     return STATUS;
 }
 
+/* The child ends last: what it wrote would be what is found. */
+static int fork_and_leave_first(const char *unused)
+{
+    (void)unused;
+    leave_block(0, BYTES);
+    pid_t parent = getpid();
+    if (fork() == 0) {
+        leave_block(1, 1000);
+        while (getppid() == parent) {
+            usleep(1000);
+        }
+        exit(STATUS);
+    }
+    return STATUS;
+}
+
 /* No file may grow beyond ten bytes: a full disk, as far as a process can tell. */
 static int leave_on_a_full_disk(const char *unused)
 {
@@ -76,6 +92,7 @@ static int stop_and_leave(const char *unused)
 const struct scenario scenarios[] = {
     {"leave", leave_blocks},
     {"fork", fork_and_leave},
+    {"fork last", fork_and_leave_first},
     {"full", leave_on_a_full_disk},
     {"stop", stop_and_leave},
     {NULL, NULL},
@@ -251,6 +268,9 @@ Test(dump, of_the_parent_alone)
     run(&folder, "fork", "one.pb.gz", "TMALLOC=25");
     cr_assert_eq(list_files(&folder, names, 8), 1);
     expect_left(names[0], BYTES + 500, 2);
+    run(&folder, "fork last", "one.pb.gz", "TMALLOC=25");
+    cr_assert_eq(list_files(&folder, names, 8), 1);
+    expect_left(names[0], BYTES, 1);
     remove_folder(&folder);
 }
 
