@@ -3,17 +3,16 @@
  * What is shown where something is not known: a file that is not known is the module's,
  * and then there is no line either, for a line number without its file means nothing.
  * Only when the module is not known as well is the file "<unknown>". These are
- * tracemalloc's words for a frame that it knows nothing of.
+ * tracemalloc's words for a frame that it knows nothing of. In a snapshot made by hand,
+ * and in statistics, an empty name is a name: what is not known was spelled out there.
  */
 #include "view/frame.h"
-
-#define UNKNOWN_FILE "<unknown>"
 
 void tmi_frame_get(const struct tm_snapshot *s, uint32_t location, uint32_t i,
                    tm_frame_t *out)
 {
     const struct tmi_location *l = &s->locations[location];
-    *out = (tm_frame_t){.filename = UNKNOWN_FILE,
+    *out = (tm_frame_t){.filename = TMI_UNKNOWN_FILE,
                         .function = "",
                         .module = "",
                         .address = (uintptr_t)l->address};
@@ -24,7 +23,7 @@ void tmi_frame_get(const struct tm_snapshot *s, uint32_t location, uint32_t i,
     if (i < l->nlines) {
         const struct tmi_line *line = &s->lines[l->first_line + i];
         out->function = line->function;
-        if (line->filename[0] != '\0') {
+        if (line->filename[0] != '\0' || s->empty_is_name) {
             out->filename = line->filename;
             out->lineno = line->lineno;
         }

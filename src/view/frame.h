@@ -14,6 +14,9 @@
 #include "tmalloc/snapshot.h"
 #include "view/snapshot.h"
 
+/* The name of a file that is not known. */
+#define TMI_UNKNOWN_FILE "<unknown>"
+
 /* How many logical frames the location has; at least 1. */
 static inline uint32_t tmi_frame_count(const struct tmi_location *location)
 {

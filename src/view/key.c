@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Built in two rounds. First the file names: each pointer once (they are interned),
- * ranked by their bytes, which for UTF-8 is the order of code points. Then (rank, line)
- * as one 64-bit number: distinct ones get provisional ids in order of appearance, are
- * sorted as integers, and renumbered. Only as many names are compared as there are files.
+ * Built in two rounds. First the names: each pointer once (they are interned), ranked by
+ * their bytes, which for UTF-8 is the order of code points. Then (rank, detail) as one
+ * 64-bit number: distinct ones get provisional ids in order of appearance, are sorted as
+ * integers, and renumbered. Only as many names are compared as there are files.
+ *
+ *     by                     name                          detail
+ *     filename               file                          0
+ *     lineno, traceback      file                          line
+ *     function               function; file if not known   1; 0 if not known
+ *     module                 module                        0
  */
 #include "view/key.h"
 
@@ -17,18 +23,48 @@
 struct build {
     struct tmi_keys *keys;
     struct tmi_arena *arena;
-    bool by_line;
-    uint32_t frames;     /* logical ones, of all locations */
-    const char **files;  /* at first in order of appearance */
-    uint32_t file_count; /* of those */
-    uint32_t *ranks;     /* of files */
-    uint64_t *codes;     /* by provisional id: rank of the file << 32 | line */
+    tm_key_t by;
+    const char **names;  /* at first in order of appearance */
+    uint32_t name_count; /* of those */
+    uint32_t *ranks;     /* of names */
+    uint64_t *codes;     /* by provisional id: rank of the name << 32 | detail */
 };
 
-static int compare_files(const void *context, uint32_t a, uint32_t b)
+/* A visit of each logical frame: the j-th of all, the k-th of that location. */
+struct visit {
+    uint32_t side;
+    uint32_t location;
+    uint32_t k;
+    uint32_t j;
+};
+
+typedef int visit_frame(struct build *b, const struct visit *at, struct tmi_map *known);
+
+static int visit_all(struct build *b, visit_frame *visitor, struct tmi_map *known)
 {
-    const char *const *files = context;
-    return strcmp(files[a], files[b]);
+    const struct tmi_keys *keys = b->keys;
+    struct visit at = {0};
+    for (at.side = 0; at.side < keys->sides; at.side++) {
+        const uint32_t *first = keys->first[at.side];
+        for (at.location = 0; at.location < keys->from[at.side]->location_count;
+             at.location++) {
+            at.k = 0;
+            for (at.j = first[at.location]; at.j < first[at.location + 1]; at.j++) {
+                int err = visitor(b, &at, known);
+                if (err != 0) {
+                    return err;
+                }
+                at.k++;
+            }
+        }
+    }
+    return 0;
+}
+
+static int compare_names(const void *context, uint32_t a, uint32_t b)
+{
+    const char *const *names = context;
+    return strcmp(names[a], names[b]);
 }
 
 static int compare_codes(const void *context, uint32_t a, uint32_t b)
@@ -53,64 +89,93 @@ static uint32_t *sorted(struct tmi_arena *arena, uint32_t n, tmi_order_compare *
     return order;
 }
 
-static int lay_out(struct build *b)
+/* Where the frames of each location of a side begin, from *total on. */
+static int lay_out_side(struct build *b, uint32_t side, uint64_t *total)
 {
-    const struct tm_snapshot *s = b->keys->from;
-    uint32_t *first = tmi_arena_alloc(b->arena, (s->location_count + 1) * sizeof *first);
+    const struct tm_snapshot *s = b->keys->from[side];
+    uint32_t *first =
+        tmi_arena_alloc(b->arena, ((size_t)s->location_count + 1) * sizeof *first);
     if (first == NULL) {
         return -ENOMEM;
     }
-    uint64_t total = 0;
     for (uint32_t l = 0; l < s->location_count; l++) {
-        first[l] = (uint32_t)total;
-        total += tmi_frame_count(&s->locations[l]);
-        if (total >= UINT32_MAX) {
+        first[l] = (uint32_t)*total;
+        *total += tmi_frame_count(&s->locations[l]);
+        if (*total >= UINT32_MAX) {
             return -ENOMEM;
         }
     }
-    first[s->location_count] = (uint32_t)total;
-    b->frames = (uint32_t)total;
-    b->keys->first = first;
-    b->keys->ids = tmi_arena_alloc(b->arena, total * sizeof *b->keys->ids);
-    b->files = tmi_arena_alloc(b->arena, total * sizeof *b->files);
-    b->codes = tmi_arena_alloc(b->arena, total * sizeof *b->codes);
-    return b->keys->ids == NULL || b->files == NULL || b->codes == NULL ? -ENOMEM : 0;
-}
-
-/* Leaves in ids[] the number of each logical frame's file, by appearance. */
-static int number_files(struct build *b)
-{
-    struct tmi_map known;
-    tmi_map_init(&known, b->arena);
-    const struct tmi_keys *keys = b->keys;
-    for (uint32_t l = 0; l < keys->from->location_count; l++) {
-        for (uint32_t j = keys->first[l]; j < keys->first[l + 1]; j++) {
-            tm_frame_t frame;
-            tmi_frame_get(keys->from, l, j - keys->first[l], &frame);
-            int64_t file = tmi_map_put(&known, (uintptr_t)frame.filename, b->file_count);
-            if (file < 0) {
-                return -ENOMEM;
-            }
-            if (file == b->file_count) {
-                b->files[b->file_count++] = frame.filename;
-            }
-            keys->ids[j] = (uint32_t)file;
-        }
-    }
+    first[s->location_count] = (uint32_t)*total;
+    b->keys->first[side] = first;
     return 0;
 }
 
-/* Equal names share a rank: "<unknown>" may be a constant here and a text of the file. */
-static int rank_files(struct build *b)
+static int lay_out(struct build *b)
 {
-    uint32_t *order = sorted(b->arena, b->file_count, compare_files, b->files);
-    b->ranks = tmi_arena_alloc(b->arena, b->file_count * sizeof *b->ranks);
+    struct tmi_keys *keys = b->keys;
+    uint64_t total = 0;
+    for (uint32_t side = 0; side < keys->sides; side++) {
+        if (lay_out_side(b, side, &total) != 0) {
+            return -ENOMEM;
+        }
+    }
+    keys->frames = (uint32_t)total;
+    keys->ids = tmi_arena_alloc(b->arena, total * sizeof *keys->ids);
+    b->names = tmi_arena_alloc(b->arena, total * sizeof *b->names);
+    b->codes = tmi_arena_alloc(b->arena, total * sizeof *b->codes);
+    return keys->ids == NULL || b->names == NULL || b->codes == NULL ? -ENOMEM : 0;
+}
+
+/* ---- names ------------------------------------------------------------------------- */
+
+static const char *name_of(const tm_frame_t *frame, tm_key_t by)
+{
+    if (by == TM_KEY_FUNCTION && frame->function[0] != '\0') {
+        return frame->function;
+    }
+    if (by == TM_KEY_MODULE) {
+        return frame->module[0] != '\0' ? frame->module : TMI_UNKNOWN_FILE;
+    }
+    return frame->filename;
+}
+
+static uint32_t detail_of(const tm_frame_t *frame, tm_key_t by)
+{
+    if (by == TM_KEY_LINENO || by == TM_KEY_TRACEBACK) {
+        return frame->lineno;
+    }
+    return by == TM_KEY_FUNCTION && frame->function[0] != '\0';
+}
+
+/* Leaves in ids[] the number of the frame's name, by appearance. */
+static int number_name(struct build *b, const struct visit *at, struct tmi_map *known)
+{
+    tm_frame_t frame;
+    tmi_frame_get(b->keys->from[at->side], at->location, at->k, &frame);
+    const char *name = name_of(&frame, b->by);
+    int64_t number = tmi_map_put(known, (uintptr_t)name, b->name_count);
+    if (number < 0) {
+        return -ENOMEM;
+    }
+    if (number == b->name_count) {
+        b->names[b->name_count++] = name;
+    }
+    b->keys->ids[at->j] = (uint32_t)number;
+    return 0;
+}
+
+/* Equal names share a rank: they are one pointer within a snapshot, not between two, and
+ * "<unknown>" may be a constant here and a text of the file. */
+static int rank_names(struct build *b)
+{
+    uint32_t *order = sorted(b->arena, b->name_count, compare_names, b->names);
+    b->ranks = tmi_arena_alloc(b->arena, b->name_count * sizeof *b->ranks);
     if (order == NULL || b->ranks == NULL) {
         return -ENOMEM;
     }
     uint32_t rank = 0;
-    for (uint32_t i = 0; i < b->file_count; i++) {
-        if (i > 0 && strcmp(b->files[order[i - 1]], b->files[order[i]]) != 0) {
+    for (uint32_t i = 0; i < b->name_count; i++) {
+        if (i > 0 && strcmp(b->names[order[i - 1]], b->names[order[i]]) != 0) {
             rank++;
         }
         b->ranks[order[i]] = rank;
@@ -118,13 +183,29 @@ static int rank_files(struct build *b)
     return 0;
 }
 
-/* Forgets of a key what this other member does not share. */
-static void agree(struct tmi_key *key, const struct tmi_key *member)
+/* ---- keys -------------------------------------------------------------------------- */
+
+static bool same_module(const struct tmi_keys *keys, const struct tmi_key *a,
+                        const struct tmi_key *b)
 {
+    if (a->module == TMI_NO_MODULE || b->module == TMI_NO_MODULE) {
+        return a->module == b->module;
+    }
+    return strcmp(keys->from[a->side]->modules[a->module].name,
+                  keys->from[b->side]->modules[b->module].name) == 0;
+}
+
+/* Forgets of a key what this other member does not share. */
+static void agree(const struct tmi_keys *keys, struct tmi_key *key,
+                  const struct tmi_key *member)
+{
+    if (strcmp(key->filename, member->filename) != 0) {
+        key->filename = TMI_UNKNOWN_FILE;
+    }
     if (strcmp(key->function, member->function) != 0) {
         key->function = "";
     }
-    if (key->module != member->module) {
+    if (!same_module(keys, key, member)) {
         key->module = TMI_NO_MODULE;
     }
     if (key->address != member->address) {
@@ -132,18 +213,21 @@ static void agree(struct tmi_key *key, const struct tmi_key *member)
     }
 }
 
-static int add_member(struct build *b, struct tmi_map *known, uint32_t location,
-                      uint32_t j)
+static int number_key(struct build *b, const struct visit *at, struct tmi_map *known)
 {
     struct tmi_keys *keys = b->keys;
+    const struct tm_snapshot *s = keys->from[at->side];
     tm_frame_t frame;
-    tmi_frame_get(keys->from, location, j - keys->first[location], &frame);
-    struct tmi_key member = {.filename = frame.filename,
+    tmi_frame_get(s, at->location, at->k, &frame);
+    uint32_t detail = detail_of(&frame, b->by);
+    struct tmi_key member = {.filename = b->by == TM_KEY_MODULE ? name_of(&frame, b->by)
+                                                                : frame.filename,
                              .function = frame.function,
-                             .lineno = b->by_line ? frame.lineno : 0,
-                             .module = keys->from->locations[location].module,
+                             .lineno = b->by == TM_KEY_FUNCTION ? 0 : detail,
+                             .module = s->locations[at->location].module,
+                             .side = (enum tmi_side)at->side,
                              .address = frame.address};
-    uint64_t code = (uint64_t)b->ranks[keys->ids[j]] << 32 | member.lineno;
+    uint64_t code = (uint64_t)b->ranks[keys->ids[at->j]] << 32 | detail;
     int64_t id = tmi_map_put(known, code, keys->count);
     if (id < 0) {
         return -ENOMEM;
@@ -153,28 +237,9 @@ static int add_member(struct build *b, struct tmi_map *known, uint32_t location,
         keys->keys[id] = member;
         keys->count++;
     } else {
-        agree(&keys->keys[id], &member);
+        agree(keys, &keys->keys[id], &member);
     }
-    keys->ids[j] = (uint32_t)id;
-    return 0;
-}
-
-static int number_keys(struct build *b)
-{
-    struct tmi_map known;
-    tmi_map_init(&known, b->arena);
-    struct tmi_keys *keys = b->keys;
-    keys->keys = tmi_arena_alloc(b->arena, (size_t)b->frames * sizeof *keys->keys);
-    if (keys->keys == NULL) {
-        return -ENOMEM;
-    }
-    for (uint32_t l = 0; l < keys->from->location_count; l++) {
-        for (uint32_t j = keys->first[l]; j < keys->first[l + 1]; j++) {
-            if (add_member(b, &known, l, j) != 0) {
-                return -ENOMEM;
-            }
-        }
-    }
+    keys->ids[at->j] = (uint32_t)id;
     return 0;
 }
 
@@ -193,35 +258,40 @@ static int renumber(struct build *b)
         rank[order[i]] = i;
         in_order[i] = keys->keys[order[i]];
     }
-    for (uint32_t j = 0; j < b->frames; j++) {
+    for (uint32_t j = 0; j < keys->frames; j++) {
         keys->ids[j] = rank[keys->ids[j]];
     }
     keys->keys = in_order;
     return 0;
 }
 
-int tmi_keys_build(struct tmi_keys *keys, const struct tm_snapshot *from, tm_key_t by,
-                   struct tmi_arena *arena)
+static int number_keys(struct build *b)
 {
-    *keys = (struct tmi_keys){.from = from};
-    struct build b = {.keys = keys, .arena = arena, .by_line = by != TM_KEY_FILENAME};
-    int err = lay_out(&b);
-    if (err == 0) {
-        err = number_files(&b);
+    struct tmi_keys *keys = b->keys;
+    keys->keys = tmi_arena_alloc(b->arena, (size_t)keys->frames * sizeof *keys->keys);
+    if (keys->keys == NULL) {
+        return -ENOMEM;
     }
-    if (err == 0) {
-        err = rank_files(&b);
-    }
-    if (err == 0) {
-        err = number_keys(&b);
-    }
-    return err == 0 ? renumber(&b) : err;
+    struct tmi_map known;
+    tmi_map_init(&known, b->arena);
+    int err = visit_all(b, number_key, &known);
+    return err == 0 ? renumber(b) : err;
 }
 
-void tmi_key_walk_begin(struct tmi_key_walk *walk, const struct tmi_keys *keys,
-                        const struct tm_traceback *tb)
+int tmi_keys_build(struct tmi_keys *keys, const struct tm_snapshot *const *from,
+                   uint32_t sides, tm_key_t by, struct tmi_arena *arena)
 {
-    const uint32_t *newest = keys->from->frames + tb->first_frame;
-    *walk = (struct tmi_key_walk){
-        .keys = keys, .newest = newest, .frame = newest + tb->nframes};
+    *keys = (struct tmi_keys){.sides = sides};
+    memcpy(keys->from, from, sides * sizeof *from);
+    struct build b = {.keys = keys, .arena = arena, .by = by};
+    struct tmi_map known;
+    tmi_map_init(&known, arena);
+    int err = lay_out(&b);
+    if (err == 0) {
+        err = visit_all(&b, number_name, &known);
+    }
+    if (err == 0) {
+        err = rank_names(&b);
+    }
+    return err == 0 ? number_keys(&b) : err;
 }

@@ -110,7 +110,10 @@ struct tm_snapshot {
         const char **slots; /* open addressing, a power of two */
         uint32_t count, room;
     } strings;
-    uint32_t resolve_once; /* atomic: 0 raw, 1 somebody resolves, 2 done */
+    uint32_t resolve_once;     /* atomic: 0 raw, 1 somebody resolves, 2 done */
+    bool empty_is_name;        /* a line without file name is one of the file called "" */
+    tm_key_t grouped_by;       /* of statistics: what its traces are the groups by */
+    struct tmi_places *places; /* view/build.c: frames known so far; NULL elsewhere */
 };
 
 /*

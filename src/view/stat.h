@@ -2,9 +2,6 @@
 /*
  * Statistics: the traces of a snapshot in groups, biggest first. The public functions are
  * in tmalloc/snapshot.h; this is what the rest of the analysis may know of the result.
- *
- *     statistics -> home: a snapshot of its own; its traces are the groups, in order,
- *                         its locations have one line each, its symbols are complete
  */
 #ifndef TMI_STAT_H
 #define TMI_STAT_H
@@ -13,7 +10,7 @@
 #include "view/snapshot.h"
 
 struct tm_statistics {
-    struct tm_snapshot *home; /* owns this struct as well */
+    struct tm_snapshot *home; /* its traces are the groups; owns this struct as well */
 };
 
 #endif
