@@ -52,7 +52,7 @@ static bool is_aligned(const struct tmi_block *block)
 enum tmi_block_state tmi_block_classify(const void *user)
 {
     const struct tmi_block *block = tmi_block_of(user);
-    if (!tmi_is_aligned(user, TMI_BLOCK_ALIGN) || (uintptr_t)user < 4096 ||
+    if (!tmi_is_aligned(user, TMI_BLOCK_ALIGN) || (uintptr_t)user < TMI_BLOCK_LOWEST ||
         (!tmi_block_may_look(user) && !can_read(block))) {
         return TMI_BLOCK_UNKNOWN;
     }

@@ -116,13 +116,16 @@ TMI_INLINE void tmi_block_unseal(struct tmi_block *block)
     block->check = TMI_BLOCK_FREED_MARK;
 }
 
+/* Below that nobody's blocks lie: no process may map the page of NULL. */
+#define TMI_BLOCK_LOWEST 4096
+
 /*
  * True when the 16 bytes before `user` are on the same page as `user`, so that they can
- * be read if the program can use the pointer at all; false for NULL.
+ * be read if the program can use the pointer at all; false for NULL and its page.
  */
 TMI_INLINE bool tmi_block_may_look(const void *user)
 {
-    return ((uintptr_t)user & 0xFF0) != 0;
+    return ((uintptr_t)user & 0xFF0) != 0 && (uintptr_t)user >= TMI_BLOCK_LOWEST;
 }
 
 /* The same question answered for every pointer, also where the page before is not mapped.

@@ -125,6 +125,7 @@ expect 1 "^tmalloc: free\\(0x[0-9a-f]+\\): $foreign\$" stack
 expect 2 "$foreign" global
 expect 3 "$foreign" mapped
 expect 1 "$foreign" foreign
+expect 4 "^tmalloc: free\\(0x20\\): $foreign\$" null-page
 
 expect 1 "$inside" inside
 says 'it points 16 bytes into the block of 48 bytes at 0x'

@@ -56,6 +56,13 @@ static void expect_whole(const char *p, char with)
     }
 }
 
+static void expect_refused(void *result)
+{
+    if (result != NULL || errno != EINVAL) {
+        give_up(3, "realloc of a bad pointer gave something");
+    }
+}
+
 /* Two live blocks, the second right behind the first. */
 static void make_neighbours(char **left, char **right)
 {
@@ -175,6 +182,15 @@ static void free_mapped(void)
     free(p + 4096);
 }
 
+/* What a member's address is when the pointer to the whole is NULL. */
+static void free_null_page(void)
+{
+    free((void *)(uintptr_t)0x20);
+    free((void *)(uintptr_t)0x11);
+    free((void *)(uintptr_t)0xFF0);
+    expect_refused(realloc((void *)(uintptr_t)0x20, 100));
+}
+
 /* A block of libc's own allocator. */
 static void free_foreign(void)
 {
@@ -221,13 +237,6 @@ static void underflow_aligned(int bytes)
     }
     free(p);
     expect_whole(p, 'A');
-}
-
-static void expect_refused(void *result)
-{
-    if (result != NULL || errno != EINVAL) {
-        give_up(3, "realloc of a bad pointer gave something");
-    }
 }
 
 static void realloc_freed(void)
@@ -294,6 +303,7 @@ static const struct {
     {"inside-aligned", free_inside_aligned},
     {"inside-huge", free_inside_huge},
     {"mapped", free_mapped},
+    {"null-page", free_null_page},
     {"foreign", free_foreign},
     {"realloc-freed", realloc_freed},
     {"realloc-inside", realloc_inside},
