@@ -108,7 +108,9 @@ static void count_resize(struct tmi_shard *shard, const struct tmi_block *old,
     }
     int64_t change = 0;
     if (old->trace >= tmi_stamp_first(shard->stamp)) {
-        tmi_shard_count_free(shard, old->trace, tmi_block_size(old), false);
+        if (!tmi_shard_count_free(shard, old->trace, tmi_block_size(old), false)) {
+            tmi_direct_count(old->trace, tmi_block_size(old));
+        }
         change -= (int64_t)tmi_block_size(old);
     }
     if (site != 0) {

@@ -39,6 +39,9 @@ static bool make_room_locked(uint32_t number)
         return true;
     }
     uint32_t room = given_room == 0 ? 512 : 2 * given_room;
+    while (room <= number) { /* numbers go on when there was no memory */
+        room *= 2;
+    }
     struct tm_snapshot **grown = tmi_memory_map(room * sizeof(struct tm_snapshot *));
     if (grown == NULL) {
         return false;

@@ -14,9 +14,9 @@ struct freed {
     uint64_t blocks; /* atomic */
 };
 
-static struct freed *segments[SEGMENTS]; /* atomic */
+static struct freed *segments[SEGMENTS]; /* atomic, written under TMI_LOCK_SITES */
 
-static struct freed *cell_of(uint32_t id, bool make)
+static struct freed *cell_of(uint32_t id, bool make_locked)
 {
     unsigned segment = 0;
     uint32_t within = id;
@@ -28,24 +28,32 @@ static struct freed *cell_of(uint32_t id, bool make)
         cells = (size_t)1 << top;
     }
     struct freed *found = tmi_load_acquire(&segments[segment]);
-    if (found == NULL && make) {
-        struct freed *fresh = tmi_memory_map(cells * sizeof *fresh);
-        if (fresh != NULL && !tmi_cas_acq_rel(&segments[segment], &found, fresh)) {
-            tmi_memory_unmap(fresh, cells * sizeof *fresh);
-        } else {
-            found = fresh;
-        }
+    if (found == NULL && make_locked) {
+        found = tmi_memory_reserve(cells * sizeof *found);
+        tmi_store_release(&segments[segment], found);
     }
     return found == NULL ? NULL : &found[within];
 }
 
-void tmi_direct_count_free(tmi_stamp stamp, uint32_t id, size_t size)
+bool tmi_direct_reserve(uint32_t id)
 {
-    struct freed *cell = cell_of(id, true);
+    return cell_of(id, true) != NULL;
+}
+
+void tmi_direct_count(uint32_t id, size_t size)
+{
+    struct freed *cell = cell_of(id, false);
     if (cell != NULL) {
         tmi_add_relaxed(&cell->bytes, size);
-        tmi_add_relaxed(&cell->blocks, 1);
+        if (tmi_add_relaxed(&cell->blocks, 1) == 0) {
+            tmi_memory_charge(sizeof *cell);
+        }
     }
+}
+
+void tmi_direct_count_free(tmi_stamp stamp, uint32_t id, size_t size)
+{
+    tmi_direct_count(id, size);
     tmi_totals_flush(tmi_stamp_epoch(stamp), -(int64_t)size, 0);
 }
 

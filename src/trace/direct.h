@@ -1,23 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Counting without a shard: a thread frees a block after its shard was given up, or a
- * signal handler frees one while it interrupts the owner of the shard it would count in.
- * Rare, so it may be slow: cells shared by all threads, changed by atomic additions.
+ * Counting without a shard: a thread frees a block after its shard was given up, a signal
+ * handler frees one while it interrupts the owner of the shard it would count in, or that
+ * has no memory for a cell. Rare, so it may be slow: cells shared by all threads, changed
+ * by atomic additions. They are reserved before a site's id is given, so that no free is
+ * ever lost, and cost nothing until they are used.
  *
  *     segments of 512, 512, 1024, ... cells, by site id; never moved, mapped when needed
  *
  * Ids are never used twice, so a straggler of an epoch that is over does no harm.
- * Locking: none. Signal safe.
+ * Locking: reserving under TMI_LOCK_SITES; counting takes none, and is signal safe.
  */
 #ifndef TMI_DIRECT_H
 #define TMI_DIRECT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "trace/shard.h"
 
-/* Count a block of `size` bytes of a live site as freed. */
+/* Cells up to that id can be counted in from now on; false when there is no memory. */
+bool tmi_direct_reserve(uint32_t id);
+
+/* Count a block of `size` bytes of a live site as freed; in its cell, but not in the
+ * totals. */
+void tmi_direct_count(uint32_t id, size_t size);
+
+/* The same with the totals of that epoch. */
 void tmi_direct_count_free(tmi_stamp stamp, uint32_t id, size_t size);
 
 /* Add what was counted here for a site to `sum`. */

@@ -4,13 +4,28 @@
 
 #include "base/atomic.h"
 #include "base/bits.h"
+#include "base/compiler.h"
+#include "base/report.h"
 #include "base/sys.h"
 
 static size_t mapped_bytes; /* atomic */
 
-void *tmi_memory_map(size_t bytes)
+static uint32_t told; /* atomic */
+
+static void *map(size_t bytes)
 {
     void *p = tmi_sys_map(bytes);
+    if (TMI_UNLIKELY(p == NULL) && tmi_exchange_acquire(&told, 1) == 0) {
+        tmi_report_text("no memory for tracing: some blocks are not traced, or only part "
+                        "of their stacks is known",
+                        NULL, NULL);
+    }
+    return p;
+}
+
+void *tmi_memory_map(size_t bytes)
+{
+    void *p = map(bytes);
     if (p != NULL) {
         tmi_add_relaxed(&mapped_bytes, tmi_align_up(bytes, tmi_sys_page_bytes()));
     }
@@ -25,7 +40,7 @@ void tmi_memory_unmap(void *p, size_t bytes)
 
 void *tmi_memory_reserve(size_t bytes)
 {
-    return tmi_sys_map(bytes);
+    return map(bytes);
 }
 
 void tmi_memory_charge(size_t bytes)

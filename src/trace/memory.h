@@ -9,7 +9,7 @@
 
 #include <stddef.h>
 
-/* Zeroed pages; NULL when there are none. */
+/* Zeroed pages; NULL when there are none, which is told on stderr the first time. */
 void *tmi_memory_map(size_t bytes);
 void tmi_memory_unmap(void *p, size_t bytes);
 

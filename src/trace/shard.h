@@ -136,6 +136,7 @@ TMI_INLINE void tmi_shard_add(struct tmi_shard *shard, int64_t bytes)
     }
 }
 
+/* The cell exists since the shard's owner was given the site. */
 TMI_INLINE void tmi_shard_count_alloc(struct tmi_shard *shard, uint32_t id, size_t size)
 {
     struct tmi_cell *cell = tmi_shard_cell(shard, id);
@@ -145,15 +146,18 @@ TMI_INLINE void tmi_shard_count_alloc(struct tmi_shard *shard, uint32_t id, size
     }
 }
 
-TMI_INLINE void tmi_shard_count_free(struct tmi_shard *shard, uint32_t id, size_t size,
+/* False when there is no memory for a cell: then it has to be counted elsewhere. */
+TMI_INLINE bool tmi_shard_count_free(struct tmi_shard *shard, uint32_t id, size_t size,
                                      bool temporary)
 {
     struct tmi_cell *cell = tmi_shard_cell(shard, id);
-    if (TMI_LIKELY(cell != NULL)) {
-        cell->free_bytes += size;
-        cell->free_blocks++;
-        cell->temporary_blocks += temporary;
+    if (TMI_UNLIKELY(cell == NULL)) {
+        return false;
     }
+    cell->free_bytes += size;
+    cell->free_blocks++;
+    cell->temporary_blocks += temporary;
+    return true;
 }
 
 #endif

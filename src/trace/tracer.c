@@ -8,7 +8,6 @@
 #include "base/errno.h"
 #include "base/lock.h"
 #include "trace/capture.h"
-#include "trace/direct.h"
 #include "trace/index.h"
 #include "trace/module.h"
 #include "trace/step.h"
@@ -183,7 +182,8 @@ static uint32_t site_of(const struct tmi_shard *shard, uint32_t node, uint32_t d
     if (id < tmi_stamp_first(shard->stamp)) {
         tmi_lock(TMI_LOCK_SITES);
         bool same = tmi_tracer.stamp == shard->stamp;
-        id = same ? tmi_index_add(&sites, key) : 0;
+        bool room = same && tmi_direct_reserve(tmi_index_count(&sites) + 1);
+        id = room ? tmi_index_add(&sites, key) : 0;
         tmi_unlock(TMI_LOCK_SITES);
     } else if (tmi_load_acquire(&tmi_tracer.stamp) != shard->stamp) {
         id = 0;
@@ -199,7 +199,10 @@ void tmi_tracer_modules_changed(void)
     }
 }
 
-/* The site of a node, remembered by this thread under `key`. */
+/*
+ * The site of a node, remembered by this thread under `key`. A block is traced only where
+ * both its allocation and its free are sure to find a place to be counted in.
+ */
 static TMI_NOINLINE uint32_t look_up(struct tmi_shard *shard, uint32_t node,
                                      uintptr_t key)
 {
@@ -207,6 +210,9 @@ static TMI_NOINLINE uint32_t look_up(struct tmi_shard *shard, uint32_t node,
         node = tmi_capture_unknown();
     }
     uint32_t site = node == 0 ? 0 : site_of(shard, node, 0);
+    if (site != 0 && tmi_shard_cell(shard, site) == NULL) {
+        return 0;
+    }
     if (site != 0 && key != 0) {
         *tmi_tracer_known(shard, key) = (struct tmi_known_site){key, site};
     }

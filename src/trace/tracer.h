@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "trace/capture.h"
+#include "trace/direct.h"
 #include "trace/shard.h"
 #include "trace/thread.h"
 
@@ -126,7 +127,10 @@ TMI_INLINE void tmi_tracer_count_free(struct tmi_shard *shard, uint32_t site, si
                                       const void *block)
 {
     if (TMI_LIKELY(site >= tmi_stamp_first(shard->stamp))) {
-        tmi_shard_count_free(shard, site, size, shard->latest == block);
+        if (TMI_UNLIKELY(
+                !tmi_shard_count_free(shard, site, size, shard->latest == block))) {
+            tmi_direct_count(site, size);
+        }
         tmi_shard_add(shard, -(int64_t)size);
     }
 }
