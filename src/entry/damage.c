@@ -73,20 +73,20 @@ static void report_here(void)
 
 /* What lies around a pointer that has no header of ours before it. */
 struct surroundings {
-    const char *below; /* the live block that begins next below, or NULL */
-    size_t distance;   /* from there to the pointer */
-    bool is_inside;    /* the pointer lies in that block */
-    bool is_ours;      /* it lies in memory of mimalloc's */
+    const char *below;          /* the live block that begins next below, or NULL */
+    enum tmi_block_state state; /* of that block */
+    size_t distance;            /* from there to the pointer */
+    bool is_inside;             /* the pointer lies in that block */
+    bool is_ours;               /* it lies in memory of mimalloc's */
 };
 
 static struct surroundings look_around(const void *p)
 {
     struct surroundings around = {.is_ours = tmi_backend_owns(p)};
-    enum tmi_block_state state;
-    around.below = tmi_block_search_below(p, SEARCH_BYTES, &state);
+    around.below = tmi_block_search_below(p, SEARCH_BYTES, &around.state);
     if (around.below != NULL) {
         around.distance = (size_t)((const char *)p - around.below);
-        size_t usable = tmi_block_usable(around.below, state);
+        size_t usable = tmi_block_usable(around.below, around.state);
         around.is_inside = around.distance < usable;
         around.is_ours |= around.is_inside;
         if (around.distance > usable + NEIGHBOUR_BYTES || !around.is_ours) {
@@ -126,7 +126,8 @@ static void report_below(const struct surroundings *around)
     tmi_put_text(&w, " bytes at ");
     tmi_put_hex(&w, (uintptr_t)around->below);
     tmi_report(&w);
-    report_allocation("  which was allocated at (most recent call first):", block->trace);
+    report_allocation("  which was allocated at (most recent call first):",
+                      tmi_block_trace(around->below, around->state));
 }
 
 static void report_headline(const char *function, const void *p, const char *words)
@@ -149,10 +150,11 @@ static void report_surroundings(const void *p, const struct surroundings *around
     bool may_be_damaged = around->is_ours && !around->is_inside &&
                           tmi_is_aligned(p, TMI_BLOCK_ALIGN) &&
                           tmi_backend_owns(tmi_block_of(p));
-    if (may_be_damaged && is_site(tmi_block_of(p)->trace)) {
+    uint32_t site = may_be_damaged ? tmi_block_guess_trace(p) : 0;
+    if (is_site(site)) {
         report_allocation("  if the header's id survived, the block itself was allocated "
                           "at (most recent call first):",
-                          tmi_block_of(p)->trace);
+                          site);
     }
 }
 
@@ -167,7 +169,7 @@ TMI_COLD void tmi_damage_report(const char *function, const void *p,
     report_headline(function, p, headline(state, &around));
     if (state == TMI_BLOCK_FREED) {
         report_allocation("  it was allocated at (most recent call first):",
-                          tmi_block_of(p)->trace);
+                          tmi_block_trace(p, state));
     } else {
         report_surroundings(p, &around);
     }

@@ -20,12 +20,26 @@ TMI_COLD void *tmi_family_no_memory(void)
     return NULL;
 }
 
-TMI_INLINE void *alloc_traced(size_t size, bool zeroed, uintptr_t caller)
+/* Any size, not traced. */
+static void *alloc_untraced(size_t size, bool zeroed)
 {
+    size_t bytes;
+    if (tmi_add_overflows(size, sizeof(struct tmi_block), &bytes)) {
+        return tmi_family_no_memory();
+    }
+    void *base = zeroed ? tmi_backend_alloc_zeroed(bytes) : tmi_backend_alloc(bytes);
+    return base != NULL ? tmi_block_seal(base, size, 0, 0) : tmi_family_no_memory();
+}
+
+TMI_INLINE void *alloc_any(size_t size, bool zeroed, uintptr_t caller)
+{
+    if (tmi_tracer_is_off()) {
+        return alloc_untraced(size, zeroed);
+    }
     struct tmi_shard *shard = tmi_tracer_enter(false);
     if (TMI_UNLIKELY(shard == NULL)) {
         tmi_init_at_first_use();
-        return tmi_family_alloc_plain(size, zeroed);
+        return alloc_untraced(size, zeroed);
     }
     void *p = NULL;
     if (TMI_LIKELY(size <= TMI_FAMILY_MOST)) {
@@ -41,14 +55,14 @@ TMI_INLINE void *alloc_traced(size_t size, bool zeroed, uintptr_t caller)
     return TMI_LIKELY(p != NULL) ? p : tmi_family_no_memory();
 }
 
-TMI_NOINLINE void *tmi_family_alloc_traced(size_t size, uintptr_t caller)
+TMI_NOINLINE void *tmi_family_alloc_any(size_t size, uintptr_t caller)
 {
-    return alloc_traced(size, false, caller);
+    return alloc_any(size, false, caller);
 }
 
-TMI_NOINLINE void *tmi_family_alloc_zeroed_traced(size_t size, uintptr_t caller)
+TMI_NOINLINE void *tmi_family_alloc_zeroed_any(size_t size, uintptr_t caller)
 {
-    return alloc_traced(size, true, caller);
+    return alloc_any(size, true, caller);
 }
 
 /* The site of an operation that is rarer than malloc; *shard is NULL when not tracing. */
@@ -56,7 +70,7 @@ static uint32_t enter_for(uintptr_t caller, struct tmi_shard **shard)
 {
     *shard = NULL;
     tmi_init_at_first_use();
-    if (!tmi_family_is_off()) {
+    if (!tmi_tracer_is_off()) {
         *shard = tmi_tracer_enter(false);
     }
     return *shard == NULL ? 0
@@ -73,8 +87,7 @@ static void leave_from(struct tmi_shard *shard)
 void *tmi_family_alloc_aligned(size_t size, size_t align, uintptr_t caller)
 {
     if (align <= TMI_BLOCK_ALIGN) {
-        return tmi_family_is_off() ? tmi_family_alloc_plain(size, false)
-                                   : tmi_family_alloc_traced(size, caller);
+        return tmi_family_alloc_any(size, caller);
     }
     size_t bytes = tmi_block_aligned_request(size, align);
     if (size > TMI_FAMILY_MOST || bytes == 0) {
@@ -96,22 +109,21 @@ void *tmi_family_alloc_aligned(size_t size, size_t align, uintptr_t caller)
 }
 
 /* A resized block as one step of the counters. */
-static void count_resize(struct tmi_shard *shard, const struct tmi_block *old,
+static void count_resize(struct tmi_shard *shard, uint32_t old_site, size_t old_size,
                          uint32_t site, size_t size, const void *p)
 {
-    bool was_live = old->trace != 0 && tmi_tracer_is_live(old->trace);
     if (shard == NULL) {
-        if (was_live) {
-            tmi_tracer_free_directly(old->trace, tmi_block_size(old));
+        if (old_site != 0 && tmi_tracer_is_live(old_site)) {
+            tmi_tracer_free_directly(old_site, old_size);
         }
         return;
     }
     int64_t change = 0;
-    if (old->trace >= tmi_stamp_first(shard->stamp)) {
-        if (!tmi_shard_count_free(shard, old->trace, tmi_block_size(old), false)) {
-            tmi_direct_count(old->trace, tmi_block_size(old));
+    if (old_site >= tmi_stamp_first(shard->stamp)) {
+        if (!tmi_shard_count_free(shard, old_site, old_size, false)) {
+            tmi_direct_count(old_site, old_size);
         }
-        change -= (int64_t)tmi_block_size(old);
+        change -= (int64_t)old_size;
     }
     if (site != 0) {
         tmi_shard_count_alloc(shard, site, size);
@@ -125,7 +137,7 @@ static void count_resize(struct tmi_shard *shard, const struct tmi_block *old,
 static void *resize_plain(struct tmi_block *block, size_t size, uint32_t site)
 {
     struct tmi_block old = *block;
-    tmi_block_unseal(block);
+    tmi_block_unseal(block, (uint32_t)tmi_block_tag(block));
     void *base = tmi_backend_resize(block, size + sizeof(struct tmi_block));
     if (base == NULL) {
         *block = old;
@@ -145,7 +157,7 @@ static void *resize_aligned(void *p, size_t size, uint32_t site)
     size_t usable = tmi_block_usable(p, TMI_BLOCK_LIVE_ALIGNED);
     memcpy(moved, p, usable < size ? usable : size);
     void *old_base = tmi_block_base(p, TMI_BLOCK_LIVE_ALIGNED);
-    tmi_block_unseal(tmi_block_of(p));
+    tmi_block_unseal(tmi_block_of(p), tmi_block_trace(p, TMI_BLOCK_LIVE_ALIGNED));
     tmi_backend_release(old_base);
     return moved;
 }
@@ -163,35 +175,42 @@ void *tmi_family_resize(void *p, size_t size, uintptr_t caller)
     }
     struct tmi_shard *shard;
     uint32_t site = enter_for(caller, &shard);
-    struct tmi_block old = *tmi_block_of(p);
+    uint32_t old_site = tmi_block_trace(p, state);
+    size_t old_size = tmi_block_size(tmi_block_of(p));
     void *moved = state == TMI_BLOCK_LIVE ? resize_plain(tmi_block_of(p), size, site)
                                           : resize_aligned(p, size, site);
     if (moved != NULL) {
-        count_resize(shard, &old, site, size, moved);
+        count_resize(shard, old_site, old_size, site, size, moved);
     }
     leave_from(shard);
     return moved != NULL ? moved : tmi_family_no_memory();
 }
 
-static void count_free(const struct tmi_block *block)
-{
-    struct tmi_shard *shard = tmi_tracer_enter(true);
-    if (TMI_LIKELY(shard != NULL)) {
-        tmi_tracer_count_free(shard, block->trace, tmi_block_size(block), block + 1);
-        tmi_tracer_leave(shard);
-    } else if (block->trace != 0) {
-        tmi_tracer_free_directly(block->trace, tmi_block_size(block));
-    }
-}
-
-TMI_NOINLINE void tmi_family_free_traced(void *p)
+/* Give up a live block: count it out, mark it, and hand mimalloc's block back. */
+TMI_INLINE void give_up(void *p, uint32_t site, void *base)
 {
     struct tmi_block *block = tmi_block_of(p);
     int saved = tmi_errno_get();
-    count_free(block);
-    tmi_block_unseal(block);
-    tmi_backend_release(block);
+    struct tmi_shard *shard = tmi_tracer_enter(true);
+    if (TMI_LIKELY(shard != NULL)) {
+        tmi_tracer_count_free(shard, site, tmi_block_size(block), p);
+        tmi_tracer_leave(shard);
+    } else if (site != 0) {
+        tmi_tracer_free_directly(site, tmi_block_size(block));
+    }
+    tmi_block_unseal(block, site);
+    tmi_backend_release(base);
     tmi_errno_set(saved);
+}
+
+TMI_NOINLINE void tmi_family_free_sealed(void *p, uint64_t hash)
+{
+    uint64_t tag = tmi_block_of(p)->seal ^ hash;
+    if (TMI_LIKELY(tmi_block_is_tag(tag))) {
+        give_up(p, (uint32_t)tag, tmi_block_of(p));
+    } else {
+        tmi_family_free_odd(p);
+    }
 }
 
 /* NULL, an over-aligned block, a block at the start of a page, or no block of ours. */
@@ -205,12 +224,7 @@ TMI_COLD void tmi_family_free_odd(void *p)
         tmi_damage_report("free", p, state);
         return;
     }
-    int saved = tmi_errno_get();
-    void *base = tmi_block_base(p, state);
-    count_free(tmi_block_of(p));
-    tmi_block_unseal(tmi_block_of(p));
-    tmi_backend_release(base);
-    tmi_errno_set(saved);
+    give_up(p, tmi_block_trace(p, state), tmi_block_base(p, state));
 }
 
 size_t tmi_family_usable(const void *p)

@@ -3,9 +3,8 @@
  * What the malloc family and operator new are made of: the four things that can happen to
  * a block. The inline functions are the hot path with tracing off:
  *
- *     malloc   is tracing off? -> mimalloc -> write the header
- *     free     is the header's check right? not traced, tracing off? -> mark it ->
- * mimalloc
+ *     malloc   is tracing off, and the size small? -> mimalloc -> write the header
+ *     free     does the seal say: live, not traced? -> mark it -> mimalloc
  *
  * Everything else is out of line in family.c. `caller` is the return address of the entry
  * point, i.e. the program's own code; the inline functions read it where they are
@@ -31,70 +30,67 @@
 #define TMI_CALLER() ((uintptr_t)__builtin_return_address(0))
 
 void *tmi_family_no_memory(void);
-void *tmi_family_alloc_traced(size_t size, uintptr_t caller);
-void *tmi_family_alloc_zeroed_traced(size_t size, uintptr_t caller);
+void *tmi_family_alloc_any(size_t size, uintptr_t caller);
+void *tmi_family_alloc_zeroed_any(size_t size, uintptr_t caller);
 void *tmi_family_alloc_aligned(size_t size, size_t align, uintptr_t caller);
 
 /* As realloc(p, size) for p that is not NULL and size that is not 0. */
 void *tmi_family_resize(void *p, size_t size, uintptr_t caller);
 
-/* The two slow ends of free: a traced block, and a pointer of which nothing is known yet.
+/*
+ * The rest of free: a traced block, or a pointer of which nothing is known yet. `hash` is
+ * that of the first half of its header.
  */
-void tmi_family_free_traced(void *p);
+void tmi_family_free_sealed(void *p, uint64_t hash);
 void tmi_family_free_odd(void *p);
 
 /* malloc_usable_size */
 size_t tmi_family_usable(const void *p);
 
-/* A plain read: one operand of a compare. A thread may see a start one operation late. */
-TMI_INLINE bool tmi_family_is_off(void)
-{
-    return TMI_LIKELY(tmi_tracer.mode == TMI_MODE_OFF);
-}
-
 TMI_INLINE void *tmi_family_alloc_plain(size_t size, bool zeroed)
 {
-    size_t bytes;
-    if (TMI_UNLIKELY(tmi_add_overflows(size, sizeof(struct tmi_block), &bytes))) {
-        return tmi_family_no_memory();
-    }
-    void *base = zeroed ? tmi_backend_alloc_zeroed(bytes) : tmi_backend_alloc(bytes);
+    size_t bytes = size + sizeof(struct tmi_block);
+    void *base =
+        zeroed ? tmi_backend_alloc_zeroed_small(bytes) : tmi_backend_alloc_small(bytes);
     if (TMI_UNLIKELY(base == NULL)) {
         return tmi_family_no_memory();
     }
     return tmi_block_seal(base, size, 0, 0);
 }
 
+/* A plain read: one operand of a compare. A thread may see a start one operation late. */
 TMI_INLINE void *tmi_family_alloc(size_t size)
 {
-    if (TMI_LIKELY(tmi_family_is_off())) {
+    if (TMI_LIKELY(size < tmi_tracer.plain_below)) {
         return tmi_family_alloc_plain(size, false);
     }
-    return tmi_family_alloc_traced(size, TMI_CALLER());
+    return tmi_family_alloc_any(size, TMI_CALLER());
 }
 
 TMI_INLINE void *tmi_family_alloc_zeroed(size_t size)
 {
-    if (TMI_LIKELY(tmi_family_is_off())) {
+    if (TMI_LIKELY(size < tmi_tracer.plain_below)) {
         return tmi_family_alloc_plain(size, true);
     }
-    return tmi_family_alloc_zeroed_traced(size, TMI_CALLER());
+    return tmi_family_alloc_zeroed_any(size, TMI_CALLER());
 }
 
 TMI_INLINE void tmi_family_free(void *p)
 {
-    struct tmi_block *block = tmi_block_of(p);
-    if (TMI_UNLIKELY(!tmi_block_may_look(p) || !tmi_block_is_plain(block))) {
+    if (TMI_UNLIKELY(!tmi_block_may_look(p))) {
         tmi_family_free_odd(p);
         return;
     }
-    if (TMI_UNLIKELY(block->trace != 0)) {
-        tmi_family_free_traced(p);
+    const struct tmi_block *block = tmi_block_of(p);
+    uint64_t hash = tmi_block_hash(block, block->size_domain);
+    if (TMI_UNLIKELY(block->seal != hash)) {
+        tmi_family_free_sealed(p, hash);
         return;
     }
-    tmi_block_unseal(block);
+    tmi_block_unseal(tmi_block_of(p), 0);
     int saved = tmi_errno_get();
-    tmi_backend_release(block);
+    __asm__("" : "+r"(p)); /* no copy of the block's address across this */
+    tmi_backend_release(tmi_block_of(p));
     tmi_errno_set(saved);
 }
 

@@ -56,7 +56,7 @@ static void init_once(void)
     tmi_tracer_init(tmi_option_number(TMI_OPTION_LEASE),
                     (enum tmi_capture_way)tmi_option_number(TMI_OPTION_UNWIND));
     pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
-    tmi_store_release(&tmi_tracer.mode, TMI_MODE_OFF);
+    tmi_tracer_set_mode(TMI_MODE_OFF);
     int64_t nframe = tmi_option_number(TMI_OPTION_TRACE);
     if (nframe > 0 && may_trace_here()) {
         tm_start((int)nframe);

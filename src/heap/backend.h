@@ -23,6 +23,18 @@ TMI_INLINE void *tmi_backend_alloc_zeroed(size_t bytes)
     return mi_zalloc(bytes);
 }
 
+/* The same for at most so many bytes, for which mimalloc has a shorter way. */
+#define TMI_BACKEND_SMALL_MOST MI_SMALL_SIZE_MAX
+
+TMI_INLINE void *tmi_backend_alloc_small(size_t bytes)
+{
+    return mi_malloc_small(bytes);
+}
+TMI_INLINE void *tmi_backend_alloc_zeroed_small(size_t bytes)
+{
+    return mi_zalloc_small(bytes);
+}
+
 /* Keeps the content up to the smaller size; NULL leaves the old block as it was. */
 TMI_INLINE void *tmi_backend_resize(void *base, size_t bytes)
 {

@@ -10,8 +10,11 @@
 
 uint64_t tmi_block_secret;
 
-/* Mixed into the check of a block that has a distance before its header. */
-#define ALIGNED_FLAG 0x5A5A5A5Au
+/* Mixed into the seal of a block that has a distance before its header. */
+#define ALIGNED_FLAG UINT64_C(0x5A5A5A5AA5A5A5A5)
+
+/* How many sizes tmi_block_guess_trace tries. */
+#define GUESSES_MOST ((size_t)1 << 17)
 
 void tmi_block_init(void)
 {
@@ -25,10 +28,10 @@ static struct tmi_block_distance *distance_of(const struct tmi_block *block)
     return (struct tmi_block_distance *)block - 1;
 }
 
-static uint32_t aligned_check(const struct tmi_block *block, uint64_t base_bytes)
+static uint64_t aligned_hash(const struct tmi_block *block)
 {
-    uint64_t mixed = block->size_domain ^ tmi_hash_u64(base_bytes);
-    return tmi_block_hash(block, mixed) ^ block->trace ^ ALIGNED_FLAG;
+    uint64_t mixed = block->size_domain ^ tmi_hash_u64(distance_of(block)->base_bytes);
+    return tmi_block_hash(block, mixed) ^ ALIGNED_FLAG;
 }
 
 /*
@@ -44,9 +47,8 @@ static bool can_read(const void *p)
 /* The distance lies 16 bytes before the header: on its page, or on the page before. */
 static bool is_aligned(const struct tmi_block *block)
 {
-    const struct tmi_block_distance *distance = distance_of(block);
-    return (tmi_block_may_look(block) || can_read(distance)) &&
-           block->check == aligned_check(block, distance->base_bytes);
+    return (tmi_block_may_look(block) || can_read(distance_of(block))) &&
+           tmi_block_is_tag(aligned_hash(block) ^ block->seal);
 }
 
 enum tmi_block_state tmi_block_classify(const void *user)
@@ -62,7 +64,42 @@ enum tmi_block_state tmi_block_classify(const void *user)
     if (is_aligned(block)) {
         return TMI_BLOCK_LIVE_ALIGNED;
     }
-    return block->check == TMI_BLOCK_FREED_MARK ? TMI_BLOCK_FREED : TMI_BLOCK_UNKNOWN;
+    bool is_freed = block->seal == TMI_BLOCK_FREED_PLAIN ||
+                    (block->seal & ~(uint64_t)UINT32_MAX) == TMI_BLOCK_FREED_MARK;
+    return is_freed ? TMI_BLOCK_FREED : TMI_BLOCK_UNKNOWN;
+}
+
+uint32_t tmi_block_trace(const void *user, enum tmi_block_state state)
+{
+    const struct tmi_block *block = tmi_block_of(user);
+    switch (state) {
+    case TMI_BLOCK_LIVE:
+        return (uint32_t)tmi_block_tag(block);
+    case TMI_BLOCK_LIVE_ALIGNED:
+        return (uint32_t)(aligned_hash(block) ^ block->seal);
+    case TMI_BLOCK_FREED:
+        return block->seal == TMI_BLOCK_FREED_PLAIN ? 0 : (uint32_t)block->seal;
+    default:
+        return 0;
+    }
+}
+
+/*
+ * Who runs over the end of the block below overwrites the size first: then the right size
+ * is one that fits mimalloc's block and makes a tag of the seal. Who writes below a block
+ * overwrites the upper half of the seal first: then the lower half still has the id.
+ */
+uint32_t tmi_block_guess_trace(const void *user)
+{
+    const struct tmi_block *block = tmi_block_of(user);
+    size_t bytes = tmi_backend_usable(block); /* of which the header is the first 16 */
+    for (size_t i = 0; i < GUESSES_MOST && i + sizeof *block <= bytes; i++) {
+        uint64_t tag = tmi_block_hash(block, bytes - sizeof *block - i) ^ block->seal;
+        if (tmi_block_is_tag(tag)) {
+            return (uint32_t)tag;
+        }
+    }
+    return (uint32_t)tmi_block_tag(block);
 }
 
 void tmi_block_seal_aligned(void *user, size_t distance, size_t size, uint32_t domain,
@@ -71,8 +108,7 @@ void tmi_block_seal_aligned(void *user, size_t distance, size_t size, uint32_t d
     struct tmi_block *block = tmi_block_of(user);
     distance_of(block)->base_bytes = distance;
     block->size_domain = size | (uint64_t)domain << TMI_BLOCK_SIZE_BITS;
-    block->trace = trace;
-    block->check = aligned_check(block, distance);
+    block->seal = aligned_hash(block) ^ tmi_block_tag_of(trace);
 }
 
 void *tmi_block_base(const void *user, enum tmi_block_state state)

@@ -4,19 +4,23 @@
  * that the program is about to touch anyway:
  *
  *     base                                  user
- *     | size:48 domain:16 | trace:32 check:32 | what the program writes ...
+ *     | size:48 domain:16 | seal:64 | what the program writes ...
  *
  * and for alignments above 16, with the distance back to mimalloc's block before it:
  *
- *     base ... | distance:64 (unused:64) | size domain | trace check | user, aligned
+ *     base ... | distance:64 (unused:64) | size domain | seal | user, aligned
  *
- * `check` is a keyed hash of address, size, domain (and distance, with a constant mixed
- * in that tells the two layouts apart), exclusive-or the trace id. free() replaces it by
- * a fixed mark and keeps the id: mimalloc links free blocks through the first word only.
- * So a pointer that does not come from us, a block freed twice and a header that somebody
- * overwrote are told from a live block, with certainty but for one chance in 2^32, before
- * mimalloc hears of it. Not seen: the same bits flipped in id and check and nowhere else,
- * and a write that leaves every byte what it was.
+ * `seal` is a keyed hash of address, size, domain (and distance, with a constant mixed in
+ * that tells the two layouts apart), exclusive-or the tag: the trace id in both halves of
+ * a word. Take the hash out of a seal, and 0 is left of a block that is not traced: one
+ * comparison tells free() that a pointer is a live block of ours and that nobody counts
+ * it. Two equal halves are a traced block's id, and anything else is no live block.
+ * free() replaces the seal by a fixed mark with the id in the clear: mimalloc links free
+ * blocks through the first word only. So a pointer that does not come from us, a block
+ * freed twice and a header that somebody overwrote are told from a live block, with
+ * certainty but for one chance in 2^32, before mimalloc hears of it. Not seen: the same
+ * bits flipped in both halves of the seal and nowhere else, and a write that leaves every
+ * byte what it was.
  *
  * The secret is drawn once, before the first block, and never changes.
  * Invariant: user - base >= 16, and a block of mimalloc's that holds a live block of ours
@@ -39,13 +43,14 @@
 #define TMI_BLOCK_ALIGN     16
 #define TMI_BLOCK_SIZE_BITS 48
 
-/* What `check` is after free. */
-#define TMI_BLOCK_FREED_MARK 0xF4EEB10Cu
+/* What the seal is after free: this with the id in the lower half ... */
+#define TMI_BLOCK_FREED_MARK ((uint64_t)0xF4EEB10C << 32)
+/* ... or this, without an id: one store of a constant on the hot path. */
+#define TMI_BLOCK_FREED_PLAIN ((uint64_t)(int64_t)-0x0B114EF4)
 
 struct tmi_block {
     uint64_t size_domain;
-    uint32_t trace; /* trace id; 0: not traced */
-    uint32_t check;
+    uint64_t seal;
 };
 
 struct tmi_block_distance {
@@ -85,35 +90,58 @@ TMI_INLINE uint32_t tmi_block_domain(const struct tmi_block *block)
 }
 
 /*
- * Multiply-shift with a random odd factor: two different words meet once in 2^31. The
- * address is the user's, which free() has in a register.
+ * Multiplication by a random odd factor: two different words meet in the upper half once
+ * in 2^31. The address is the user's, which free() has in a register.
  */
-TMI_INLINE uint32_t tmi_block_hash(const struct tmi_block *block, uint64_t size_domain)
+TMI_INLINE uint64_t tmi_block_hash(const struct tmi_block *block, uint64_t size_domain)
 {
-    return (uint32_t)((((uintptr_t)(block + 1) ^ size_domain) * tmi_block_secret) >> 32);
+    return ((uintptr_t)(block + 1) ^ size_domain) * tmi_block_secret;
 }
 
-/* Write the header of a block without a distance. */
-TMI_INLINE void *tmi_block_seal(void *base, size_t size, uint32_t domain, uint32_t trace)
+/* A trace id as it is mixed into a seal; 0: not traced. */
+TMI_INLINE uint64_t tmi_block_tag_of(uint32_t trace)
 {
-    void *user = (struct tmi_block *)base + 1;
-    __asm__("" : "+r"(user)); /* everything below in terms of one register */
-    struct tmi_block *block = tmi_block_of(user);
-    block->size_domain = size | (uint64_t)domain << TMI_BLOCK_SIZE_BITS;
-    block->trace = trace;
-    block->check = tmi_block_hash(block, block->size_domain) ^ trace;
-    return user;
+    return (uint64_t)trace << 32 | trace;
+}
+
+TMI_INLINE bool tmi_block_is_tag(uint64_t tag)
+{
+    return tag >> 32 == (uint32_t)tag;
+}
+
+/* The tag of a block without a distance; no tag when this is no such block, or not live.
+ */
+TMI_INLINE uint64_t tmi_block_tag(const struct tmi_block *block)
+{
+    return tmi_block_hash(block, block->size_domain) ^ block->seal;
 }
 
 TMI_INLINE bool tmi_block_is_plain(const struct tmi_block *block)
 {
-    return block->check == (tmi_block_hash(block, block->size_domain) ^ block->trace);
+    return tmi_block_is_tag(tmi_block_tag(block));
 }
 
-/* From now on this is no live block. `trace` stays, for the report of a second free. */
-TMI_INLINE void tmi_block_unseal(struct tmi_block *block)
+/* Write the header of a block without a distance. */
+TMI_INLINE void *tmi_block_seal_tag(void *base, uint64_t size_domain, uint64_t tag)
 {
-    block->check = TMI_BLOCK_FREED_MARK;
+    void *user = (struct tmi_block *)base + 1;
+    __asm__("" : "+r"(user)); /* everything below in terms of one register */
+    struct tmi_block *block = tmi_block_of(user);
+    block->size_domain = size_domain;
+    block->seal = tmi_block_hash(block, size_domain) ^ tag;
+    return user;
+}
+
+TMI_INLINE void *tmi_block_seal(void *base, size_t size, uint32_t domain, uint32_t trace)
+{
+    return tmi_block_seal_tag(base, size | (uint64_t)domain << TMI_BLOCK_SIZE_BITS,
+                              tmi_block_tag_of(trace));
+}
+
+/* From now on this is no live block. The id stays, for the report of a second free. */
+TMI_INLINE void tmi_block_unseal(struct tmi_block *block, uint32_t trace)
+{
+    block->seal = trace == 0 ? TMI_BLOCK_FREED_PLAIN : TMI_BLOCK_FREED_MARK | trace;
 }
 
 /* Below that nobody's blocks lie: no process may map the page of NULL. */
@@ -131,6 +159,15 @@ TMI_INLINE bool tmi_block_may_look(const void *user)
 /* The same question answered for every pointer, also where the page before is not mapped.
  */
 enum tmi_block_state tmi_block_classify(const void *user);
+
+/* The trace id of a block; 0: not traced, or of unknown state. */
+uint32_t tmi_block_trace(const void *user, enum tmi_block_state state);
+
+/*
+ * What the trace id was in a header that was overwritten, if one half of the header was
+ * left whole: a guess when it is the first half. Reads mimalloc's block. For reports.
+ */
+uint32_t tmi_block_guess_trace(const void *user);
 
 /* Write the header of a block whose base is `distance` bytes before `user`. */
 void tmi_block_seal_aligned(void *user, size_t distance, size_t size, uint32_t domain,

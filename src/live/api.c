@@ -71,11 +71,12 @@ static const tm_traceback_t *traceback_locked(uint32_t node, uint32_t nframe)
 /* The site in the header before `ptr`; 0 with errno when there is no traced block. */
 static uint32_t site_of(const void *ptr)
 {
-    if (tmi_block_classify(ptr) > TMI_BLOCK_LIVE_ALIGNED) {
+    enum tmi_block_state state = tmi_block_classify(ptr);
+    if (state > TMI_BLOCK_LIVE_ALIGNED) {
         errno = EINVAL;
         return 0;
     }
-    uint32_t site = tmi_block_of(ptr)->trace;
+    uint32_t site = tmi_block_trace(ptr, state);
     if (site == 0 || !tmi_tracer_is_live(site)) {
         errno = ENOENT;
         return 0;

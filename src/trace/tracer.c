@@ -28,6 +28,13 @@ void tmi_tracer_init(int64_t lease, enum tmi_capture_way way)
     tmi_module_init();
 }
 
+void tmi_tracer_set_mode(int32_t mode)
+{
+    const size_t small = TMI_BACKEND_SMALL_MOST - sizeof(struct tmi_block) + 1;
+    tmi_store_release(&tmi_tracer.mode, mode);
+    tmi_store_relaxed(&tmi_tracer.plain_below, mode == TMI_MODE_OFF ? small : 0);
+}
+
 /* Begin an epoch: no block that exists now is traced. TMI_LOCK_TRACER is held. */
 static void begin_epoch_locked(void)
 {
@@ -49,7 +56,7 @@ int tmi_tracer_start(int nframe)
         tmi_capture_unknown(); /* exists from now on, also when memory runs out */
         tmi_tracer_modules_changed();
         begin_epoch_locked();
-        tmi_store_release(&tmi_tracer.mode, nframe);
+        tmi_tracer_set_mode(nframe);
     }
     tmi_unlock(TMI_LOCK_TRACER);
     return 0;
@@ -59,7 +66,7 @@ void tmi_tracer_stop(void)
 {
     tmi_lock(TMI_LOCK_TRACER);
     if (tmi_tracer.mode > TMI_MODE_OFF) {
-        tmi_store_release(&tmi_tracer.mode, TMI_MODE_OFF);
+        tmi_tracer_set_mode(TMI_MODE_OFF);
         begin_epoch_locked();
     }
     tmi_unlock(TMI_LOCK_TRACER);

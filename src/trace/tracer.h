@@ -24,6 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "heap/block.h"
 #include "trace/capture.h"
 #include "trace/direct.h"
 #include "trace/shard.h"
@@ -33,10 +34,12 @@
 #define TMI_MODE_OFF  0
 
 struct tmi_tracer {
-    int32_t mode;        /* atomic */
+    int32_t mode;        /* atomic; tmi_tracer_set_mode */
     uint32_t generation; /* atomic */
     tmi_stamp stamp;     /* atomic; changes under TMI_LOCK_TRACER and TMI_LOCK_SITES */
     int64_t lease;       /* of each shard; set before tracing first starts */
+    size_t plain_below;  /* atomic; below this many bytes malloc need not look further:
+                            nothing is traced, and mimalloc calls it small; or 0 */
 };
 
 extern TMI_HIDDEN struct tmi_tracer tmi_tracer;
@@ -44,6 +47,9 @@ extern TMI_HIDDEN struct tmi_tracer tmi_tracer;
 /* What the entry points do at the first allocation of the process, and main's
  * constructor. */
 void tmi_tracer_init(int64_t lease, enum tmi_capture_way way);
+
+/* TMI_MODE_OFF ends the time of TMI_MODE_BOOT. */
+void tmi_tracer_set_mode(int32_t mode);
 
 int tmi_tracer_start(int nframe);
 void tmi_tracer_stop(void);
@@ -58,6 +64,11 @@ uint32_t tmi_tracer_site_node(uint32_t site);
 uint32_t tmi_tracer_site_domain(uint32_t site);
 uint32_t tmi_tracer_site_count(void);
 struct tmi_cell tmi_tracer_site_sum(uint32_t site);
+
+TMI_INLINE bool tmi_tracer_is_off(void)
+{
+    return tmi_load_relaxed(&tmi_tracer.mode) == TMI_MODE_OFF;
+}
 
 /* True when a header with this id belongs to a traced block. */
 TMI_INLINE bool tmi_tracer_is_live(uint32_t site)

@@ -18,6 +18,13 @@ static void *make(size_t size)
                           77);
 }
 
+static void *make_in_no_domain(size_t size)
+{
+    tmi_block_init();
+    return tmi_block_seal(tmi_backend_alloc(size + sizeof(struct tmi_block)), size, 0,
+                          77);
+}
+
 static char *make_aligned(size_t size, size_t align)
 {
     tmi_block_init();
@@ -44,7 +51,7 @@ Test(block, a_live_block)
         cr_assert_eq(tmi_block_classify(p), TMI_BLOCK_LIVE);
         cr_assert_eq(tmi_block_size(block), size);
         cr_assert_eq(tmi_block_domain(block), 3);
-        cr_assert_eq(block->trace, 77);
+        cr_assert_eq(tmi_block_trace(p, TMI_BLOCK_LIVE), 77);
         cr_assert_eq(tmi_block_base(p, TMI_BLOCK_LIVE), (void *)block);
         cr_assert_geq(tmi_block_usable(p, TMI_BLOCK_LIVE), size);
         memset(p, 0xFF, tmi_block_usable(p, TMI_BLOCK_LIVE));
@@ -60,7 +67,7 @@ Test(block, fields_at_their_largest)
     void *p = tmi_block_seal(base, most, 65535, UINT32_MAX);
     cr_assert_eq(tmi_block_size(tmi_block_of(p)), most);
     cr_assert_eq(tmi_block_domain(tmi_block_of(p)), 65535);
-    cr_assert_eq(tmi_block_of(p)->trace, UINT32_MAX);
+    cr_assert_eq(tmi_block_trace(p, TMI_BLOCK_LIVE), UINT32_MAX);
     cr_assert_eq(tmi_block_classify(p), TMI_BLOCK_LIVE);
 }
 
@@ -94,12 +101,18 @@ Test(block, requests_that_are_too_large)
 Test(block, a_freed_block)
 {
     char *p = make(100);
-    tmi_block_unseal(tmi_block_of(p));
+    tmi_block_unseal(tmi_block_of(p), 77);
     cr_assert_eq(tmi_block_classify(p), TMI_BLOCK_FREED);
-    cr_assert_eq(tmi_block_of(p)->trace, 77, "for the report of a second free");
+    cr_assert_eq(tmi_block_trace(p, TMI_BLOCK_FREED), 77,
+                 "for the report of a second free");
+    tmi_block_unseal(tmi_block_of(p), 0);
+    cr_assert_eq(tmi_block_classify(p), TMI_BLOCK_FREED);
+    cr_assert_eq(tmi_block_trace(p, TMI_BLOCK_FREED), 0, "it was not traced");
     char *a = make_aligned(100, 4096);
-    tmi_block_unseal(tmi_block_of(a));
+    cr_assert_eq(tmi_block_trace(a, TMI_BLOCK_LIVE_ALIGNED), 99);
+    tmi_block_unseal(tmi_block_of(a), 99);
     cr_assert_eq(tmi_block_classify(a), TMI_BLOCK_FREED);
+    cr_assert_eq(tmi_block_trace(a, TMI_BLOCK_FREED), 99);
 }
 
 Test(block, freed_blocks_stay_recognisable_in_the_allocator)
@@ -109,12 +122,46 @@ Test(block, freed_blocks_stay_recognisable_in_the_allocator)
         blocks[i] = make(48);
     }
     for (int i = 0; i < 200; i++) {
-        tmi_block_unseal(tmi_block_of(blocks[i]));
+        tmi_block_unseal(tmi_block_of(blocks[i]), (uint32_t)i);
         tmi_backend_release(tmi_block_of(blocks[i]));
     }
     for (int i = 0; i < 200; i++) {
         cr_assert_eq(tmi_block_classify(blocks[i]), TMI_BLOCK_FREED, "block %d", i);
+        cr_assert_eq(tmi_block_trace(blocks[i], TMI_BLOCK_FREED), (uint32_t)i);
     }
+}
+
+/* What somebody wrote over one half of the header leaves the id to be found. */
+Test(block, the_id_in_a_damaged_header)
+{
+    const uint64_t words[] = {0, UINT64_MAX, UINT64_C(0x4141414141414141), 1};
+    const size_t sizes[] = {0, 1, 24, 100, 1000, 5000, 70000, 1000000};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        for (size_t j = 0; j < sizeof words / sizeof *words; j++) {
+            char *p = make_in_no_domain(sizes[i]);
+            struct tmi_block *block = tmi_block_of(p);
+            block->size_domain = words[j]; /* from the block below */
+            cr_assert_eq(tmi_block_guess_trace(p), 77, "size %zu", sizes[i]);
+            block->size_domain = sizes[i];
+            memset(p - 4, (int)words[j], 4); /* from this block, to its left */
+            cr_assert_eq(tmi_block_guess_trace(p), 77, "size %zu", sizes[i]);
+        }
+    }
+}
+
+/* An untraced block's seal is the hash alone: that, too, must not be made by accident. */
+Test(block, one_damaged_bit_of_a_block_that_is_not_traced_is_seen)
+{
+    tmi_block_init();
+    void *p = tmi_block_seal(tmi_backend_alloc(64), 48, 0, 0);
+    unsigned char *header = (unsigned char *)tmi_block_of(p);
+    cr_assert_eq(tmi_block_tag(tmi_block_of(p)), 0);
+    for (unsigned bit = 0; bit < 128; bit++) {
+        header[bit / 8] ^= (unsigned char)(1u << bit % 8);
+        cr_assert_eq(tmi_block_classify(p), TMI_BLOCK_UNKNOWN, "bit %u", bit);
+        header[bit / 8] ^= (unsigned char)(1u << bit % 8);
+    }
+    cr_assert_eq(tmi_block_classify(p), TMI_BLOCK_LIVE);
 }
 
 /* Each bit of the header: size, domain, trace id, check. */
@@ -235,7 +282,7 @@ Test(block, the_block_below_is_found)
         cr_assert_eq(state, TMI_BLOCK_LIVE_ALIGNED);
     }
     cr_assert_null(tmi_block_search_below(p + 900, 500, &state), "out of reach");
-    tmi_block_unseal(tmi_block_of(p));
+    tmi_block_unseal(tmi_block_of(p), 0);
     cr_assert_neq(tmi_block_search_below(p + 900, 1 << 20, &state), (void *)p);
 }
 
@@ -250,7 +297,7 @@ Test(block, alignment_of_every_request)
         cr_assert_eq((uintptr_t)p % align, 0);
         cr_assert_leq(p + size, base + tmi_backend_usable(base));
         cr_assert_geq(p - base, 32);
-        tmi_block_unseal(tmi_block_of(p));
+        tmi_block_unseal(tmi_block_of(p), 0);
         tmi_backend_release(base);
     }
 }
