@@ -12,6 +12,7 @@
 #define tmi_store_relaxed(p, v)    __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 #define tmi_store_release(p, v)    __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define tmi_add_relaxed(p, v)      __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
+#define tmi_add_release(p, v)      __atomic_fetch_add((p), (v), __ATOMIC_RELEASE)
 #define tmi_exchange_acquire(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQUIRE)
 #define tmi_exchange_release(p, v) __atomic_exchange_n((p), (v), __ATOMIC_RELEASE)
 

@@ -94,7 +94,7 @@ TMI_INLINE void *new_aligned(size_t size, size_t align, uintptr_t caller)
 
 TMI_INLINE void *new_plain(size_t size)
 {
-    void *p = tmi_family_alloc(size);
+    void *p = tmi_family_alloc(size, false);
     return TMI_LIKELY(p != NULL) ? p : new_again(size, TMI_BLOCK_ALIGN, TMI_CALLER());
 }
 
@@ -134,7 +134,7 @@ TMI_COLD static void *new_nothrow_again(size_t size, const void *tag, const char
 TM_API void *tmi_new_nothrow(size_t size, const void *tag) MANGLED("_Znw", NOTHROW);
 void *tmi_new_nothrow(size_t size, const void *tag)
 {
-    void *p = tmi_family_alloc(size);
+    void *p = tmi_family_alloc_any(size, false, TMI_CALLER());
     return TMI_LIKELY(p != NULL)
                ? p
                : new_nothrow_again(size, tag, "_Znw" MANGLED_SIZE NOTHROW);
@@ -143,7 +143,7 @@ void *tmi_new_nothrow(size_t size, const void *tag)
 TM_API void *tmi_new_array_nothrow(size_t size, const void *tag) MANGLED("_Zna", NOTHROW);
 void *tmi_new_array_nothrow(size_t size, const void *tag)
 {
-    void *p = tmi_family_alloc(size);
+    void *p = tmi_family_alloc_any(size, false, TMI_CALLER());
     return TMI_LIKELY(p != NULL)
                ? p
                : new_nothrow_again(size, tag, "_Zna" MANGLED_SIZE NOTHROW);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See entry/family.h. The order of things when tracing: the site is found before the
- * block is made, so that the header is written once; a block is counted as freed before
- * it goes back to mimalloc, since from then on its address may belong to somebody else.
+ * See entry/family.h. The order of things when tracing: mimalloc's block first, since
+ * nothing has to be undone when there is none; then the site, the header, the counters. A
+ * block is counted as freed before it goes back to mimalloc, since from then on its
+ * address may belong to somebody else.
  * A resize takes the old trace out first and puts it back when there is no memory; both
  * sizes meet the counters as one step, so the peak never sees them together.
  */
@@ -31,38 +32,47 @@ static void *alloc_untraced(size_t size, bool zeroed)
     return base != NULL ? tmi_block_seal(base, size, 0, 0) : tmi_family_no_memory();
 }
 
-TMI_INLINE void *alloc_any(size_t size, bool zeroed, uintptr_t caller)
+TMI_NOINLINE void *tmi_family_trace(void *base, size_t size, uintptr_t caller)
 {
-    if (tmi_tracer_is_off()) {
-        return alloc_untraced(size, zeroed);
-    }
     struct tmi_shard *shard = tmi_tracer_enter(false);
     if (TMI_UNLIKELY(shard == NULL)) {
-        tmi_init_at_first_use();
-        return alloc_untraced(size, zeroed);
+        return tmi_block_seal(base, size, 0, 0);
     }
-    void *p = NULL;
-    if (TMI_LIKELY(size <= TMI_FAMILY_MOST)) {
-        uint32_t site = tmi_tracer_site(shard, caller, __builtin_frame_address(0));
-        size_t bytes = size + sizeof(struct tmi_block);
-        void *base = zeroed ? tmi_backend_alloc_zeroed(bytes) : tmi_backend_alloc(bytes);
-        if (TMI_LIKELY(base != NULL)) {
-            p = tmi_block_seal(base, size, 0, site);
-            tmi_tracer_count_alloc(shard, site, size, p);
+    uint32_t site = tmi_tracer_site(shard, caller, __builtin_frame_address(0));
+    void *p = tmi_block_seal(base, size, 0, site);
+    if (TMI_LIKELY(site != 0)) {
+        tmi_tracer_count_alloc(shard, site, size, p);
+        if (tmi_load_relaxed(&tmi_tracer.mode) == 1) {
+            tmi_quick_learn_caller(shard, caller, site);
         }
     }
     tmi_tracer_leave(shard);
-    return TMI_LIKELY(p != NULL) ? p : tmi_family_no_memory();
+    return p;
 }
 
-TMI_NOINLINE void *tmi_family_alloc_any(size_t size, uintptr_t caller)
+TMI_INLINE void *alloc_long(size_t size, bool zeroed, uintptr_t caller)
 {
-    return alloc_any(size, false, caller);
+    if (TMI_UNLIKELY(tmi_load_relaxed(&tmi_tracer.mode) <= TMI_MODE_OFF)) {
+        tmi_init_at_first_use();
+        return alloc_untraced(size, zeroed);
+    }
+    if (TMI_UNLIKELY(size > TMI_FAMILY_MOST)) {
+        return tmi_family_no_memory();
+    }
+    size_t bytes = size + sizeof(struct tmi_block);
+    void *base = zeroed ? tmi_backend_alloc_zeroed(bytes) : tmi_backend_alloc(bytes);
+    return TMI_LIKELY(base != NULL) ? tmi_family_trace(base, size, caller)
+                                    : tmi_family_no_memory();
 }
 
-TMI_NOINLINE void *tmi_family_alloc_zeroed_any(size_t size, uintptr_t caller)
+TMI_NOINLINE void *tmi_family_alloc_long(size_t size, uintptr_t caller)
 {
-    return alloc_any(size, true, caller);
+    return alloc_long(size, false, caller);
+}
+
+TMI_NOINLINE void *tmi_family_alloc_zeroed_long(size_t size, uintptr_t caller)
+{
+    return alloc_long(size, true, caller);
 }
 
 /* The site of an operation that is rarer than malloc; *shard is NULL when not tracing. */
@@ -87,7 +97,7 @@ static void leave_from(struct tmi_shard *shard)
 void *tmi_family_alloc_aligned(size_t size, size_t align, uintptr_t caller)
 {
     if (align <= TMI_BLOCK_ALIGN) {
-        return tmi_family_alloc_any(size, caller);
+        return tmi_family_alloc_long(size, caller);
     }
     size_t bytes = tmi_block_aligned_request(size, align);
     if (size > TMI_FAMILY_MOST || bytes == 0) {
@@ -137,7 +147,7 @@ static void count_resize(struct tmi_shard *shard, uint32_t old_site, size_t old_
 static void *resize_plain(struct tmi_block *block, size_t size, uint32_t site)
 {
     struct tmi_block old = *block;
-    tmi_block_unseal(block, (uint32_t)tmi_block_tag(block));
+    tmi_block_unseal(block, tmi_block_tag(block));
     void *base = tmi_backend_resize(block, size + sizeof(struct tmi_block));
     if (base == NULL) {
         *block = old;
@@ -157,7 +167,8 @@ static void *resize_aligned(void *p, size_t size, uint32_t site)
     size_t usable = tmi_block_usable(p, TMI_BLOCK_LIVE_ALIGNED);
     memcpy(moved, p, usable < size ? usable : size);
     void *old_base = tmi_block_base(p, TMI_BLOCK_LIVE_ALIGNED);
-    tmi_block_unseal(tmi_block_of(p), tmi_block_trace(p, TMI_BLOCK_LIVE_ALIGNED));
+    uint32_t old_site = tmi_block_trace(p, TMI_BLOCK_LIVE_ALIGNED);
+    tmi_block_unseal(tmi_block_of(p), tmi_block_tag_of(old_site));
     tmi_backend_release(old_base);
     return moved;
 }
@@ -193,23 +204,44 @@ TMI_INLINE void give_up(void *p, uint32_t site, void *base)
     int saved = tmi_errno_get();
     struct tmi_shard *shard = tmi_tracer_enter(true);
     if (TMI_LIKELY(shard != NULL)) {
-        tmi_tracer_count_free(shard, site, tmi_block_size(block), p);
+        if (TMI_LIKELY(site >= tmi_stamp_first(shard->stamp))) {
+            tmi_tracer_count_free(shard, site, tmi_block_size(block), p);
+            tmi_quick_learn_tag(shard, site);
+        }
         tmi_tracer_leave(shard);
     } else if (site != 0) {
         tmi_tracer_free_directly(site, tmi_block_size(block));
     }
-    tmi_block_unseal(block, site);
+    tmi_block_unseal(block, tmi_block_tag_of(site));
     tmi_backend_release(base);
     tmi_errno_set(saved);
+}
+
+static TMI_NOINLINE void free_long(void *p, uint64_t tag)
+{
+    if (TMI_LIKELY(tmi_block_is_tag(tag))) {
+        give_up(p, (uint32_t)tag, tmi_block_of(p));
+    } else {
+        tmi_family_free_odd(p);
+    }
+}
+
+static TMI_NOINLINE void flush_and_release(struct tmi_shard *shard, void *p)
+{
+    tmi_family_release(tmi_quick_flush(shard, p));
 }
 
 TMI_NOINLINE void tmi_family_free_sealed(void *p, uint64_t hash)
 {
     uint64_t tag = tmi_block_of(p)->seal ^ hash;
-    if (TMI_LIKELY(tmi_block_is_tag(tag))) {
-        give_up(p, (uint32_t)tag, tmi_block_of(p));
+    struct tmi_shard *shard = tmi_self.shard;
+    enum tmi_quick_freed freed = tmi_quick_free(shard, p, tag);
+    if (TMI_LIKELY(freed == TMI_QUICK_DONE)) {
+        tmi_family_release(p);
+    } else if (freed == TMI_QUICK_FLUSH) {
+        flush_and_release(shard, p);
     } else {
-        tmi_family_free_odd(p);
+        free_long(p, tag);
     }
 }
 

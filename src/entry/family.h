@@ -6,7 +6,8 @@
  *     malloc   is tracing off, and the size small? -> mimalloc -> write the header
  *     free     does the seal say: live, not traced? -> mark it -> mimalloc
  *
- * Everything else is out of line in family.c. `caller` is the return address of the entry
+ * and with one frame and a site that the thread met lately (trace/quick.h). Everything
+ * else is out of line in family.c. `caller` is the return address of the entry
  * point, i.e. the program's own code; the inline functions read it where they are
  * inlined. On failure the result is NULL and errno ENOMEM.
  */
@@ -21,6 +22,7 @@
 #include "base/compiler.h"
 #include "base/errno.h"
 #include "heap/block.h"
+#include "trace/quick.h"
 #include "trace/tracer.h"
 
 /* More than this is never asked of mimalloc; a size fits the header's 48 bits. */
@@ -30,8 +32,11 @@
 #define TMI_CALLER() ((uintptr_t)__builtin_return_address(0))
 
 void *tmi_family_no_memory(void);
-void *tmi_family_alloc_any(size_t size, uintptr_t caller);
-void *tmi_family_alloc_zeroed_any(size_t size, uintptr_t caller);
+void *tmi_family_alloc_long(size_t size, uintptr_t caller);
+void *tmi_family_alloc_zeroed_long(size_t size, uintptr_t caller);
+
+/* The long way: make a traced block of mimalloc's, or an untraced one. */
+void *tmi_family_trace(void *base, size_t size, uintptr_t caller);
 void *tmi_family_alloc_aligned(size_t size, size_t align, uintptr_t caller);
 
 /* As realloc(p, size) for p that is not NULL and size that is not 0. */
@@ -47,32 +52,49 @@ void tmi_family_free_odd(void *p);
 /* malloc_usable_size */
 size_t tmi_family_usable(const void *p);
 
-TMI_INLINE void *tmi_family_alloc_plain(size_t size, bool zeroed)
+/* What malloc and calloc ask of mimalloc, for sizes that it calls small. */
+TMI_INLINE void *tmi_family_ask_small(size_t size, bool zeroed)
 {
     size_t bytes = size + sizeof(struct tmi_block);
-    void *base =
-        zeroed ? tmi_backend_alloc_zeroed_small(bytes) : tmi_backend_alloc_small(bytes);
+    return zeroed ? tmi_backend_alloc_zeroed_small(bytes)
+                  : tmi_backend_alloc_small(bytes);
+}
+
+TMI_INLINE void *tmi_family_alloc_any(size_t size, bool zeroed, uintptr_t caller)
+{
+    return zeroed ? tmi_family_alloc_zeroed_long(size, caller)
+                  : tmi_family_alloc_long(size, caller);
+}
+
+/*
+ * Plain reads of the two limits, each one operand of a compare. A thread may see a start
+ * one operation late.
+ */
+TMI_INLINE void *tmi_family_alloc(size_t size, bool zeroed)
+{
+    if (TMI_LIKELY(size < tmi_tracer.plain_below)) {
+        void *base = tmi_family_ask_small(size, zeroed);
+        return TMI_LIKELY(base != NULL) ? tmi_block_seal(base, size, 0, 0)
+                                        : tmi_family_no_memory();
+    }
+    if (TMI_UNLIKELY(size >= tmi_tracer.caller_below)) {
+        return tmi_family_alloc_any(size, zeroed, TMI_CALLER());
+    }
+    void *base = tmi_family_ask_small(size, zeroed);
     if (TMI_UNLIKELY(base == NULL)) {
         return tmi_family_no_memory();
     }
-    return tmi_block_seal(base, size, 0, 0);
+    void *p = tmi_quick_alloc(base, size, TMI_CALLER());
+    return TMI_LIKELY(p != NULL) ? p : tmi_family_trace(base, size, TMI_CALLER());
 }
 
-/* A plain read: one operand of a compare. A thread may see a start one operation late. */
-TMI_INLINE void *tmi_family_alloc(size_t size)
+/* Hand back a block without a distance, and keep errno. */
+TMI_INLINE void tmi_family_release(void *p)
 {
-    if (TMI_LIKELY(size < tmi_tracer.plain_below)) {
-        return tmi_family_alloc_plain(size, false);
-    }
-    return tmi_family_alloc_any(size, TMI_CALLER());
-}
-
-TMI_INLINE void *tmi_family_alloc_zeroed(size_t size)
-{
-    if (TMI_LIKELY(size < tmi_tracer.plain_below)) {
-        return tmi_family_alloc_plain(size, true);
-    }
-    return tmi_family_alloc_zeroed_any(size, TMI_CALLER());
+    int saved = tmi_errno_get();
+    __asm__("" : "+r"(p)); /* no copy of the block's address from before */
+    tmi_backend_release(tmi_block_of(p));
+    tmi_errno_set(saved);
 }
 
 TMI_INLINE void tmi_family_free(void *p)
@@ -88,10 +110,7 @@ TMI_INLINE void tmi_family_free(void *p)
         return;
     }
     tmi_block_unseal(tmi_block_of(p), 0);
-    int saved = tmi_errno_get();
-    __asm__("" : "+r"(p)); /* no copy of the block's address across this */
-    tmi_backend_release(tmi_block_of(p));
-    tmi_errno_set(saved);
+    tmi_family_release(p);
 }
 
 #endif

@@ -17,7 +17,7 @@
 
 TM_API void *malloc(size_t size)
 {
-    return tmi_family_alloc(size);
+    return tmi_family_alloc(size, false);
 }
 
 TM_API void *calloc(size_t n, size_t size)
@@ -26,7 +26,7 @@ TM_API void *calloc(size_t n, size_t size)
     if (TMI_UNLIKELY(tmi_mul_overflows(n, size, &bytes))) {
         return tmi_family_no_memory();
     }
-    return tmi_family_alloc_zeroed(bytes);
+    return tmi_family_alloc(bytes, true);
 }
 
 TM_API void free(void *p)
@@ -37,7 +37,7 @@ TM_API void free(void *p)
 TMI_INLINE void *resize(void *p, size_t size)
 {
     if (p == NULL) {
-        return tmi_family_alloc(size);
+        return tmi_family_alloc_any(size, false, TMI_CALLER());
     }
     if (size == 0) {
         tmi_family_free(p);

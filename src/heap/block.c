@@ -64,9 +64,8 @@ enum tmi_block_state tmi_block_classify(const void *user)
     if (is_aligned(block)) {
         return TMI_BLOCK_LIVE_ALIGNED;
     }
-    bool is_freed = block->seal == TMI_BLOCK_FREED_PLAIN ||
-                    (block->seal & ~(uint64_t)UINT32_MAX) == TMI_BLOCK_FREED_MARK;
-    return is_freed ? TMI_BLOCK_FREED : TMI_BLOCK_UNKNOWN;
+    return tmi_block_is_tag(block->seal ^ TMI_BLOCK_FREED_MARK) ? TMI_BLOCK_FREED
+                                                                : TMI_BLOCK_UNKNOWN;
 }
 
 uint32_t tmi_block_trace(const void *user, enum tmi_block_state state)
@@ -78,7 +77,7 @@ uint32_t tmi_block_trace(const void *user, enum tmi_block_state state)
     case TMI_BLOCK_LIVE_ALIGNED:
         return (uint32_t)(aligned_hash(block) ^ block->seal);
     case TMI_BLOCK_FREED:
-        return block->seal == TMI_BLOCK_FREED_PLAIN ? 0 : (uint32_t)block->seal;
+        return (uint32_t)(block->seal ^ TMI_BLOCK_FREED_MARK);
     default:
         return 0;
     }

@@ -15,8 +15,8 @@
  * a word. Take the hash out of a seal, and 0 is left of a block that is not traced: one
  * comparison tells free() that a pointer is a live block of ours and that nobody counts
  * it. Two equal halves are a traced block's id, and anything else is no live block.
- * free() replaces the seal by a fixed mark with the id in the clear: mimalloc links free
- * blocks through the first word only. So a pointer that does not come from us, a block
+ * free() replaces the hash in the seal by a fixed mark: mimalloc links free blocks
+ * through the first word only. So a pointer that does not come from us, a block
  * freed twice and a header that somebody overwrote are told from a live block, with
  * certainty but for one chance in 2^32, before mimalloc hears of it. Not seen: the same
  * bits flipped in both halves of the seal and nowhere else, and a write that leaves every
@@ -43,10 +43,12 @@
 #define TMI_BLOCK_ALIGN     16
 #define TMI_BLOCK_SIZE_BITS 48
 
-/* What the seal is after free: this with the id in the lower half ... */
-#define TMI_BLOCK_FREED_MARK ((uint64_t)0xF4EEB10C << 32)
-/* ... or this, without an id: one store of a constant on the hot path. */
-#define TMI_BLOCK_FREED_PLAIN ((uint64_t)(int64_t)-0x0B114EF4)
+/*
+ * After free the seal is the tag and this: for a block that was not traced one store of a
+ * constant that fits an instruction. Its halves differ, so no tag comes out of a word
+ * with equal halves, which is what programs fill memory with.
+ */
+#define TMI_BLOCK_FREED_MARK ((uint64_t)(int64_t)-0x0B114EF4)
 
 struct tmi_block {
     uint64_t size_domain;
@@ -138,10 +140,10 @@ TMI_INLINE void *tmi_block_seal(void *base, size_t size, uint32_t domain, uint32
                               tmi_block_tag_of(trace));
 }
 
-/* From now on this is no live block. The id stays, for the report of a second free. */
-TMI_INLINE void tmi_block_unseal(struct tmi_block *block, uint32_t trace)
+/* From now on this is no live block. The tag stays, for the report of a second free. */
+TMI_INLINE void tmi_block_unseal(struct tmi_block *block, uint64_t tag)
 {
-    block->seal = trace == 0 ? TMI_BLOCK_FREED_PLAIN : TMI_BLOCK_FREED_MARK | trace;
+    block->seal = tag ^ TMI_BLOCK_FREED_MARK;
 }
 
 /* Below that nobody's blocks lie: no process may map the page of NULL. */

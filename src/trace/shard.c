@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "heap/block.h"
 #include "trace/memory.h"
 
 #define FIRST_DIRECTORY  64u
@@ -16,7 +17,7 @@
 #define CHUNK_BYTES      (TMI_SHARD_CHUNK * sizeof(struct tmi_cell))
 #define FIRST_STACK_ROOM 512u
 
-_Static_assert(offsetof(struct tmi_shard, known) == TMI_CACHE_LINE, "one hot line");
+_Static_assert(offsetof(struct tmi_shard, by_caller) == TMI_CACHE_LINE, "one hot line");
 
 struct tmi_shard *tmi_shard_new(void)
 {
@@ -41,9 +42,16 @@ void tmi_shard_begin(struct tmi_shard *shard, tmi_stamp stamp, int64_t lease)
         }
     }
     memset(shard->known, 0, sizeof shard->known);
+    tmi_shard_forget_quick(shard); /* whose cells are in the chunks that are free now */
     shard->latest = NULL;
     shard->lease = lease;
     tmi_store_release(&shard->stamp, stamp); /* readers: the counts are of this epoch */
+}
+
+void tmi_shard_forget_quick(struct tmi_shard *shard)
+{
+    memset(shard->by_caller, 0, sizeof shard->by_caller);
+    memset(shard->by_tag, 0, sizeof shard->by_tag);
 }
 
 void tmi_shard_flush(struct tmi_shard *shard)
@@ -103,6 +111,9 @@ TMI_COLD struct tmi_cell *tmi_shard_new_cell(struct tmi_shard *shard, uint32_t i
     struct tmi_cell *cells = new_chunk(shard);
     if (cells == NULL) {
         return NULL;
+    }
+    for (uint32_t i = 0; i < TMI_SHARD_CHUNK; i++) {
+        cells[i].tag = tmi_block_tag_of(id - at % TMI_SHARD_CHUNK + i);
     }
     tmi_store_release(&shard->directory[chunk], cells);
     return &cells[at % TMI_SHARD_CHUNK];

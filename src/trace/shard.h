@@ -37,6 +37,7 @@
 
 #define TMI_SHARD_CHUNK 32
 #define TMI_SHARD_KNOWN 256
+#define TMI_QUICK_SITES 256
 
 struct tmi_cell {
     uint64_t alloc_bytes;
@@ -44,6 +45,7 @@ struct tmi_cell {
     uint64_t free_bytes;
     uint64_t free_blocks;
     uint64_t temporary_blocks;
+    uint64_t tag; /* as the site's blocks have it in their seals */
 };
 
 /* epoch:32 | first id of that epoch:32; equal stamps mean equal epochs. */
@@ -67,19 +69,27 @@ struct tmi_known_site {
     uint32_t site;
 };
 
+/* The cell of a return address, or of a tag: see trace/quick.h. */
+struct tmi_quick_site {
+    uint64_t key;
+    struct tmi_cell *cell;
+};
+
 struct tmi_shard {
     /* One cache line for every operation. Written by the owner; read by others: atomic.
      */
     int64_t net;
     int64_t high;
     int64_t lease;
+    uint64_t turn;      /* of the tracer, to which all below is up to date; owner only */
+    const void *latest; /* the block that this thread allocated last; owner only */
     tmi_stamp stamp;
     struct tmi_cell **directory;
     uint32_t directory_len;
-    uint32_t
-        generation; /* of the known return addresses below, see tracer.h; owner only */
-    const void *latest; /* the block that this thread allocated last; owner only */
-    uint64_t unused;
+    uint32_t generation; /* of the known return addresses below; owner only */
+
+    struct tmi_quick_site by_caller[TMI_QUICK_SITES]; /* owner only */
+    struct tmi_quick_site by_tag[TMI_QUICK_SITES];    /* owner only */
 
     struct tmi_known_site known[TMI_SHARD_KNOWN]; /* owner only */
     struct tmi_laststack last;                    /* owner only */
@@ -97,6 +107,9 @@ struct tmi_shard *tmi_shard_new(void);
 
 /* Owner: forget all counts and begin an epoch. */
 void tmi_shard_begin(struct tmi_shard *shard, tmi_stamp stamp, int64_t lease);
+
+/* Owner: forget what trace/quick.h knows. */
+void tmi_shard_forget_quick(struct tmi_shard *shard);
 
 /* Owner: hand net and high over to the totals. */
 void tmi_shard_flush(struct tmi_shard *shard);
@@ -123,15 +136,32 @@ TMI_INLINE struct tmi_cell *tmi_shard_cell(struct tmi_shard *shard, uint32_t id)
     return tmi_shard_new_cell(shard, id);
 }
 
-/* Account for a change of live bytes. Plain additions: the owner is the only writer. */
-TMI_INLINE void tmi_shard_add(struct tmi_shard *shard, int64_t bytes)
+/*
+ * Account for a change of live bytes: true when it is time to flush. Plain additions: the
+ * owner is the only writer. As a flush leaves 0 and 0, high is never above the lease, and
+ * nobody can leave the lease upwards but with a new high.
+ */
+TMI_INLINE bool tmi_shard_rise(struct tmi_shard *shard, int64_t bytes)
 {
     int64_t net = shard->net + bytes;
     shard->net = net;
-    if (net > shard->high) {
+    if (TMI_UNLIKELY(net > shard->high)) {
         shard->high = net;
+        return TMI_UNLIKELY(net > shard->lease);
     }
-    if (TMI_UNLIKELY((uint64_t)(net + shard->lease) > 2 * (uint64_t)shard->lease)) {
+    return false;
+}
+
+TMI_INLINE bool tmi_shard_fall(struct tmi_shard *shard, int64_t bytes)
+{
+    int64_t net = shard->net - bytes;
+    shard->net = net;
+    return TMI_UNLIKELY(net + shard->lease < 0);
+}
+
+TMI_INLINE void tmi_shard_add(struct tmi_shard *shard, int64_t bytes)
+{
+    if (bytes >= 0 ? tmi_shard_rise(shard, bytes) : tmi_shard_fall(shard, -bytes)) {
         tmi_shard_flush(shard);
     }
 }

@@ -10,7 +10,8 @@
  */
 #define RETIREMENTS_MOST 3
 
-TMI_THREAD_LOCAL struct tmi_thread tmi_self;
+struct tmi_shard tmi_nobody;
+TMI_THREAD_LOCAL struct tmi_thread tmi_self = {.shard = &tmi_nobody};
 
 static struct tmi_shard *shards; /* atomic; grows under TMI_LOCK_THREADS */
 static pthread_key_t exit_key;
@@ -19,7 +20,7 @@ static bool have_key;
 struct tmi_shard *tmi_guard_enter(void)
 {
     struct tmi_shard *entered = tmi_self.shard;
-    tmi_self.shard = NULL;
+    tmi_self.shard = &tmi_nobody;
     tmi_self.guards++;
     tmi_signal_fence();
     return entered;
@@ -39,7 +40,7 @@ static void retire(void *shard_of_key)
     if (shard == NULL) {
         return;
     }
-    tmi_self.shard = NULL;
+    tmi_self.shard = &tmi_nobody;
     tmi_signal_fence();
     tmi_shard_flush(shard);
     tmi_self.own = NULL;

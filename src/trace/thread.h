@@ -2,15 +2,15 @@
 /*
  * Threads: who has which shard, and who is inside tmalloc.
  *
- *     tmi_self.shard   the shard to count in; NULL while the thread is inside tmalloc, or
- *                      has none yet, or no longer
+ *     tmi_self.shard   the shard to count in; tmi_nobody's while the thread is inside
+ *                      tmalloc, or has none yet, or no longer
  *     tmi_self.own     the shard it has, also while it is inside
  *
  * So one load tells the hot path both that tracing may go ahead and where to count, and
  * an allocation made meanwhile (by a library that tmalloc calls, or by a signal handler)
- * finds NULL and is not traced. A thread gets its shard with its first traced operation
- * and gives it back in its pthread-key destructor; a destructor that runs later and
- * allocates may get one again, a few times, and one that only frees counts directly
+ * finds nobody's and is not traced. A thread gets its shard with its first traced
+ * operation and gives it back in its pthread-key destructor; a destructor that runs later
+ * and allocates may get one again, a few times, and one that only frees counts directly
  * (trace/direct.h). Locking: the list of shards grows at its head and is read without a
  * lock; ownership changes under TMI_LOCK_THREADS.
  */
@@ -30,6 +30,10 @@ struct tmi_thread {
 };
 
 extern TMI_HIDDEN TMI_THREAD_LOCAL struct tmi_thread tmi_self;
+
+/* A shard that is never up to date with the tracer, so that nobody counts in it: what
+ * tells that there is none is the comparison that is made anyway. Never written. */
+extern TMI_HIDDEN struct tmi_shard tmi_nobody;
 
 /* Before anything else; creates the key. Twice does no harm. */
 void tmi_thread_init(void);

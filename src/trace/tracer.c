@@ -15,7 +15,9 @@
 #define NFRAME_MOST 65535
 
 struct tmi_tracer tmi_tracer __attribute__((aligned(TMI_CACHE_LINE))) = {
-    .mode = TMI_MODE_BOOT, .stamp = 1, /* epoch 0, ids from 1 */
+    .mode = TMI_MODE_BOOT,
+    .stamp = 1, /* epoch 0, ids from 1 */
+    .turn = 1,
 };
 
 static struct tmi_index sites; /* key: domain:32 node:32 */
@@ -33,6 +35,7 @@ void tmi_tracer_set_mode(int32_t mode)
     const size_t small = TMI_BACKEND_SMALL_MOST - sizeof(struct tmi_block) + 1;
     tmi_store_release(&tmi_tracer.mode, mode);
     tmi_store_relaxed(&tmi_tracer.plain_below, mode == TMI_MODE_OFF ? small : 0);
+    tmi_store_relaxed(&tmi_tracer.caller_below, mode == 1 ? small : 0);
 }
 
 /* Begin an epoch: no block that exists now is traced. TMI_LOCK_TRACER is held. */
@@ -43,6 +46,7 @@ static void begin_epoch_locked(void)
     uint32_t epoch = tmi_stamp_epoch(tmi_tracer.stamp) + 1;
     tmi_totals_begin(epoch);
     tmi_store_release(&tmi_tracer.stamp, (tmi_stamp)epoch << 32 | first);
+    tmi_add_release(&tmi_tracer.turn, (uint64_t)1 << 32);
     tmi_unlock(TMI_LOCK_SITES);
 }
 
@@ -152,13 +156,21 @@ struct tmi_cell tmi_tracer_site_sum(uint32_t site)
     return sum;
 }
 
-/* Make the shard one of the present epoch, if it is not. */
-static void catch_up(struct tmi_shard *shard)
+/* Bring the shard up to the tracer's turn; false when an epoch is just beginning. */
+static bool catch_up(struct tmi_shard *shard)
 {
+    uint64_t turn = tmi_load_acquire(&tmi_tracer.turn);
     tmi_stamp stamp = tmi_load_acquire(&tmi_tracer.stamp);
+    if (tmi_stamp_epoch(stamp) != turn >> 32) {
+        return false;
+    }
     if (shard->stamp != stamp) {
         tmi_shard_begin(shard, stamp, tmi_tracer.lease);
+    } else if (shard->turn != turn) {
+        tmi_shard_forget_quick(shard);
     }
+    shard->turn = turn;
+    return true;
 }
 
 TMI_COLD struct tmi_shard *tmi_tracer_enter_slow(bool may_only_free)
@@ -169,13 +181,15 @@ TMI_COLD struct tmi_shard *tmi_tracer_enter_slow(bool may_only_free)
     struct tmi_shard *shard = tmi_self.own;
     if (shard == NULL) {
         shard = tmi_thread_adopt(may_only_free);
-    } else if (tmi_self.shard == NULL) {
+    } else if (tmi_self.shard != shard) {
         shard = NULL; /* this thread is inside already */
     }
     if (shard != NULL) {
-        tmi_self.shard = NULL;
-        tmi_signal_fence();
-        catch_up(shard);
+        tmi_tracer_inside();
+        if (!catch_up(shard)) {
+            tmi_tracer_leave(shard);
+            shard = NULL;
+        }
     }
     return shard;
 }
@@ -203,6 +217,7 @@ void tmi_tracer_modules_changed(void)
     if (tmi_module_refresh()) {
         tmi_step_forget_gone();
         tmi_add_relaxed(&tmi_tracer.generation, 1);
+        tmi_add_release(&tmi_tracer.turn, 1);
     }
 }
 

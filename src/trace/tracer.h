@@ -14,7 +14,11 @@
  *
  * `mode` is TMI_MODE_BOOT until the first allocation of the process, then 0 (off) or the
  * number of frames to keep. `generation` counts unloads of modules: what a thread
- * remembers of return addresses holds for one generation.
+ * remembers of return addresses holds for one generation. `turn` moves with each epoch
+ * and each generation, after them: as long as a shard has seen the present one there is
+ * nothing that its owner has to look at. It is one word, of which no thread sees an older
+ * value after another one told it of a newer; a thread that is ahead of it, because it
+ * sees a stamp before its turn, does not trace until the turn has come.
  * Locking: start, stop and clear under TMI_LOCK_TRACER; new sites under TMI_LOCK_SITES.
  */
 #ifndef TMI_TRACER_H
@@ -37,9 +41,11 @@ struct tmi_tracer {
     int32_t mode;        /* atomic; tmi_tracer_set_mode */
     uint32_t generation; /* atomic */
     tmi_stamp stamp;     /* atomic; changes under TMI_LOCK_TRACER and TMI_LOCK_SITES */
+    uint64_t turn;       /* atomic; epoch:32 count:32; never 0 */
     int64_t lease;       /* of each shard; set before tracing first starts */
     size_t plain_below;  /* atomic; below this many bytes malloc need not look further:
                             nothing is traced, and mimalloc calls it small; or 0 */
+    size_t caller_below; /* atomic; the same with one frame */
 };
 
 extern TMI_HIDDEN struct tmi_tracer tmi_tracer;
@@ -81,15 +87,20 @@ uint32_t tmi_tracer_site_of_caller(struct tmi_shard *shard, uintptr_t caller);
 uint32_t tmi_tracer_site_of_stack(struct tmi_shard *shard, uintptr_t caller,
                                   const uintptr_t *frame);
 
+/* From here to tmi_tracer_leave() this thread is inside. */
+TMI_INLINE void tmi_tracer_inside(void)
+{
+    tmi_self.shard = &tmi_nobody;
+    tmi_signal_fence();
+}
+
 TMI_INLINE struct tmi_shard *tmi_tracer_enter(bool may_only_free)
 {
     struct tmi_shard *shard = tmi_self.shard;
-    if (TMI_UNLIKELY(shard == NULL ||
-                     shard->stamp != tmi_load_relaxed(&tmi_tracer.stamp))) {
+    if (TMI_UNLIKELY(shard->turn != tmi_load_relaxed(&tmi_tracer.turn))) {
         return tmi_tracer_enter_slow(may_only_free);
     }
-    tmi_self.shard = NULL;
-    tmi_signal_fence();
+    tmi_tracer_inside();
     return shard;
 }
 

@@ -101,7 +101,7 @@ Test(block, requests_that_are_too_large)
 Test(block, a_freed_block)
 {
     char *p = make(100);
-    tmi_block_unseal(tmi_block_of(p), 77);
+    tmi_block_unseal(tmi_block_of(p), tmi_block_tag_of(77));
     cr_assert_eq(tmi_block_classify(p), TMI_BLOCK_FREED);
     cr_assert_eq(tmi_block_trace(p, TMI_BLOCK_FREED), 77,
                  "for the report of a second free");
@@ -110,7 +110,7 @@ Test(block, a_freed_block)
     cr_assert_eq(tmi_block_trace(p, TMI_BLOCK_FREED), 0, "it was not traced");
     char *a = make_aligned(100, 4096);
     cr_assert_eq(tmi_block_trace(a, TMI_BLOCK_LIVE_ALIGNED), 99);
-    tmi_block_unseal(tmi_block_of(a), 99);
+    tmi_block_unseal(tmi_block_of(a), tmi_block_tag_of(99));
     cr_assert_eq(tmi_block_classify(a), TMI_BLOCK_FREED);
     cr_assert_eq(tmi_block_trace(a, TMI_BLOCK_FREED), 99);
 }
@@ -122,12 +122,23 @@ Test(block, freed_blocks_stay_recognisable_in_the_allocator)
         blocks[i] = make(48);
     }
     for (int i = 0; i < 200; i++) {
-        tmi_block_unseal(tmi_block_of(blocks[i]), (uint32_t)i);
+        tmi_block_unseal(tmi_block_of(blocks[i]), tmi_block_tag_of((uint32_t)i));
         tmi_backend_release(tmi_block_of(blocks[i]));
     }
     for (int i = 0; i < 200; i++) {
         cr_assert_eq(tmi_block_classify(blocks[i]), TMI_BLOCK_FREED, "block %d", i);
         cr_assert_eq(tmi_block_trace(blocks[i], TMI_BLOCK_FREED), (uint32_t)i);
+    }
+}
+
+/* What memory is filled with must not look like a block that was freed. */
+Test(block, patterns_are_no_freed_blocks)
+{
+    void *p = make(48);
+    struct tmi_block *block = tmi_block_of(p);
+    for (unsigned byte = 0; byte < 256; byte++) {
+        memset(&block->seal, (int)byte, sizeof block->seal);
+        cr_assert_eq(tmi_block_classify(p), TMI_BLOCK_UNKNOWN, "filled with %u", byte);
     }
 }
 

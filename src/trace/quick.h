@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The quick way: counting for a site that this thread met lately, in some twenty
+ * instructions and without a call. It knows one frame and the default domain; whatever
+ * else comes up, it steps aside before it has changed anything, and the caller goes the
+ * long way (trace/tracer.h), which ends with teaching it the site.
+ *
+ *     by_caller[return address]  -> cell      malloc, one frame
+ *     by_tag[tag in the seal]    -> cell      free, however many frames
+ *
+ * Both map to cells of this thread's shard directly. They hold for one turn of the tracer
+ * (trace/tracer.h), so that one comparison says that the epoch, the modules and all that
+ * follows from them are still the same; tmi_quick_forget() empties them when it has
+ * moved. Since only sites of domain 0 are in here, the first word of a block's header is
+ * its size. Owner only; the shard is entered as the long way enters it.
+ */
+#ifndef TMI_QUICK_H
+#define TMI_QUICK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "heap/block.h"
+#include "trace/shard.h"
+#include "trace/tracer.h"
+
+/* An entry that is not used has the key 0, which is no return address and no tag. */
+TMI_INLINE struct tmi_quick_site *tmi_quick_site(struct tmi_quick_site *sites,
+                                                 uint64_t key)
+{
+    return &sites[key % TMI_QUICK_SITES];
+}
+
+/* The long way has just counted for a site of domain 0 in this shard, which is entered.
+ */
+void tmi_quick_learn_caller(struct tmi_shard *shard, uintptr_t caller, uint32_t site);
+void tmi_quick_learn_tag(struct tmi_shard *shard, uint32_t site);
+
+/* Flush the shard, leave it, and return `p`. */
+__attribute__((returns_nonnull)) void *tmi_quick_flush(struct tmi_shard *shard, void *p);
+
+/*
+ * Make a traced block of `base` and count it: the user's pointer; NULL: take the long
+ * way. A flush is the last thing done, as a call with nothing after it, so that nothing
+ * has to be saved for it.
+ */
+TMI_INLINE void *tmi_quick_alloc(void *base, size_t size, uintptr_t caller)
+{
+    struct tmi_shard *shard = tmi_self.shard;
+    if (TMI_UNLIKELY(shard->turn != tmi_load_relaxed(&tmi_tracer.turn))) {
+        return NULL;
+    }
+    tmi_tracer_inside();
+    const struct tmi_quick_site *site = tmi_quick_site(shard->by_caller, caller);
+    if (TMI_UNLIKELY(site->key != caller)) {
+        tmi_tracer_leave(shard);
+        return NULL;
+    }
+    struct tmi_cell *cell = site->cell;
+    cell->alloc_bytes += size;
+    tmi_signal_fence(); /* else compilers make a vector of the two, which takes longer */
+    cell->alloc_blocks++;
+    void *p = tmi_block_seal_tag(base, size, cell->tag);
+    shard->latest = p;
+    if (TMI_UNLIKELY(tmi_shard_rise(shard, (int64_t)size))) {
+        return tmi_quick_flush(shard, p);
+    }
+    tmi_tracer_leave(shard);
+    return p;
+}
+
+enum tmi_quick_freed {
+    TMI_QUICK_DONE,
+    TMI_QUICK_FLUSH,   /* done, but the shard is entered: tmi_quick_flush */
+    TMI_QUICK_UNKNOWN, /* take the long way */
+};
+
+/* Count a block as freed and mark it so. */
+TMI_INLINE enum tmi_quick_freed tmi_quick_free(struct tmi_shard *shard, void *p,
+                                               uint64_t tag)
+{
+    if (TMI_UNLIKELY(shard->turn != tmi_load_relaxed(&tmi_tracer.turn))) {
+        return TMI_QUICK_UNKNOWN;
+    }
+    tmi_tracer_inside();
+    const struct tmi_quick_site *site = tmi_quick_site(shard->by_tag, tag);
+    if (TMI_UNLIKELY(site->key != tag)) {
+        tmi_tracer_leave(shard);
+        return TMI_QUICK_UNKNOWN;
+    }
+    struct tmi_cell *cell = site->cell;
+    size_t size = tmi_block_of(p)->size_domain;
+    cell->free_bytes += size;
+    tmi_signal_fence();
+    cell->free_blocks++;
+    if (TMI_UNLIKELY(shard->latest == p)) {
+        cell->temporary_blocks++;
+    }
+    tmi_block_unseal(tmi_block_of(p), tag);
+    if (TMI_UNLIKELY(tmi_shard_fall(shard, (int64_t)size))) {
+        return TMI_QUICK_FLUSH;
+    }
+    tmi_tracer_leave(shard);
+    return TMI_QUICK_DONE;
+}
+
+#endif
