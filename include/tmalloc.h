@@ -47,6 +47,10 @@ typedef struct tm_traced_memory {
  * Start tracing: from now on each new block is recorded with its `nframe` newest frames.
  * Blocks that exist already are not known. While tracing, a further start changes nothing
  * and returns 0: the first limit stays in force.
+ * The newest frame is the one that called the malloc family or operator new. With nframe
+ * 1, where nothing else is kept, it is the newest one outside of allocation wrappers:
+ * libc, GLib's g_malloc and its like, a program's own operator new, and what the variable
+ * TMALLOC_WRAPPERS names. With more, wrappers are frames like others.
  * Errors: -EINVAL when nframe is not in 1..TM_MAX_NFRAME (checked first, also while
  * tracing). Thread safe; not signal safe.
  */

@@ -10,6 +10,7 @@
 
 #include "base/report.h"
 #include "base/sys.h"
+#include "base/wrapper.h"
 
 static const char *const on_error_choices[] = {"abort", "warn", NULL};
 static const char *const unwind_choices[] = {"fast", "libgcc", "check", NULL};
@@ -40,6 +41,11 @@ const struct tmi_option_row tmi_option_rows[TMI_OPTION_COUNT] = {
                            "how stacks are walked; check walks each both ways and "
                            "tells differences",
                            TMI_CHOICE, 0, 2, 0, unwind_choices},
+    [TMI_OPTION_WRAPPERS] = {"TMALLOC_WRAPPERS",
+                             "names separated by commas, * for any characters",
+                             "functions that allocate for their callers: with one frame "
+                             "the caller is what counts",
+                             TMI_PATTERNS, 0, 0, 0, NULL},
 };
 
 static struct {
@@ -130,12 +136,15 @@ static void set_value(enum tmi_option which, const char *text)
         }
     } else if (row->kind == TMI_CHOICE) {
         err = find_choice(row->choices, text, &number);
+    } else if (row->kind == TMI_PATTERNS && !tmi_wrapper_are_patterns(text)) {
+        err = -EINVAL;
     }
     if (err != 0) {
         refuse(row, text);
         return;
     }
-    values[which].text = row->kind == TMI_TEXT ? keep(text) : text;
+    bool is_text = row->kind == TMI_TEXT || row->kind == TMI_PATTERNS;
+    values[which].text = is_text ? keep(text) : text;
     values[which].number = number;
 }
 

@@ -20,6 +20,7 @@ enum tmi_option {
     TMI_OPTION_ON_ERROR, /* TMALLOC_ON_ERROR */
     TMI_OPTION_RUN_PID,  /* TMALLOC_RUN_PID */
     TMI_OPTION_UNWIND,   /* TMALLOC_UNWIND */
+    TMI_OPTION_WRAPPERS, /* TMALLOC_WRAPPERS */
     TMI_OPTION_COUNT
 };
 
@@ -27,7 +28,7 @@ struct tmi_option_row {
     const char *name;
     const char *values; /* in words, for messages and manual */
     const char *help;
-    enum { TMI_NUMBER, TMI_TEXT, TMI_CHOICE } kind;
+    enum { TMI_NUMBER, TMI_TEXT, TMI_CHOICE, TMI_PATTERNS } kind;
     int64_t least, most, standard; /* of a number; of a choice: `standard` is its index */
     const char *const *choices;    /* NULL-terminated */
 };

@@ -100,6 +100,41 @@ int tmi_sys_write(int fd, const void *bytes, size_t len)
     return err;
 }
 
+int tmi_sys_open(const char *path)
+{
+    int saved = errno;
+    long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int result = fd < 0 ? -errno : (int)fd;
+    errno = saved;
+    return result;
+}
+
+bool tmi_sys_read_at(int fd, void *bytes, size_t len, uint64_t offset)
+{
+    int saved = errno;
+    char *p = bytes;
+    bool more = true;
+    while (len > 0 && more) {
+        long n = syscall(SYS_pread64, fd, p, len, offset);
+        if (n > 0) {
+            p += n;
+            offset += (uint64_t)n;
+            len -= (size_t)n;
+        } else {
+            more = n < 0 && errno == EINTR;
+        }
+    }
+    errno = saved;
+    return len == 0;
+}
+
+void tmi_sys_close(int fd)
+{
+    int saved = errno;
+    syscall(SYS_close, fd);
+    errno = saved;
+}
+
 void tmi_sys_futex_wait(uint32_t *word, uint32_t expected)
 {
     int saved = errno;
@@ -138,11 +173,11 @@ int tmi_sys_getpid(void)
 size_t tmi_sys_command_line(char *text, size_t room)
 {
     int saved = errno;
-    long fd = syscall(SYS_openat, AT_FDCWD, "/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+    int fd = tmi_sys_open("/proc/self/cmdline");
     long n = 0;
     if (fd >= 0) {
         n = syscall(SYS_read, fd, text, room);
-        syscall(SYS_close, fd);
+        tmi_sys_close(fd);
     }
     errno = saved;
     size_t len = n > 0 ? (size_t)n : 0;

@@ -31,6 +31,12 @@ bool tmi_sys_is_readable(const void *p);
 /* All of `bytes` to fd, again after interruptions: 0 or a negative errno. */
 int tmi_sys_write(int fd, const void *bytes, size_t len);
 
+/* A file to read from, or a negative errno; its bytes from `offset` on, all `len` or not
+ * (false). */
+int tmi_sys_open(const char *path);
+bool tmi_sys_read_at(int fd, void *bytes, size_t len, uint64_t offset);
+void tmi_sys_close(int fd);
+
 /* Wait while *word == expected; wake one waiter. Spurious returns happen. */
 void tmi_sys_futex_wait(uint32_t *word, uint32_t expected);
 void tmi_sys_futex_wake(uint32_t *word);

@@ -7,6 +7,7 @@
 #include "trace/capture.h"
 
 #include "base/report.h"
+#include "trace/module.h"
 #include "trace/tree.h"
 #include "trace/unwind.h"
 
@@ -79,14 +80,18 @@ static TMI_COLD void check(struct tmi_shard *shard, uint32_t node)
     }
 }
 
+/* A frame: the caller's rbp, the return address, and then the caller's stack. */
+static struct tmi_state state_of(const uintptr_t *frame)
+{
+    return (struct tmi_state){frame[1], (uintptr_t)(frame + 2), frame[0]};
+}
+
 uint32_t tmi_capture_stack(struct tmi_shard *shard, const uintptr_t *frame,
                            uint32_t generation)
 {
     uint32_t node = 0;
     if (chosen != TMI_CAPTURE_LIBGCC) {
-        /* A frame: the caller's rbp, the return address, and then the caller's stack. */
-        struct tmi_state now = {frame[1], (uintptr_t)(frame + 2), frame[0]};
-        node = tmi_laststack_capture(&shard->last, now, generation);
+        node = tmi_laststack_capture(&shard->last, state_of(frame), generation);
     }
     if (node != 0 && chosen == TMI_CAPTURE_CHECK) {
         check(shard, node);
@@ -97,6 +102,25 @@ uint32_t tmi_capture_stack(struct tmi_shard *shard, const uintptr_t *frame,
         tmi_add_relaxed(&checks.by_libgcc, 1);
     }
     return node;
+}
+
+uintptr_t tmi_capture_outside(struct tmi_shard *shard, const uintptr_t *frame,
+                              bool (*passes_over)(struct tmi_shard *, uintptr_t pc))
+{
+    bool on = chosen != TMI_CAPTURE_LIBGCC;
+    struct tmi_state now = state_of(frame);
+    for (; on && now.pc != 0; on = tmi_laststack_step(&now)) {
+        if (!tmi_module_is_own(now.pc) && !passes_over(shard, now.pc)) {
+            return now.pc;
+        }
+    }
+    size_t n = unwind_slowly(shard);
+    for (size_t i = 0; i < n; i++) {
+        if (!passes_over(shard, shard->stack[i])) {
+            return shard->stack[i];
+        }
+    }
+    return 0;
 }
 
 uint32_t tmi_capture_caller(uintptr_t pc)

@@ -10,6 +10,7 @@
 #ifndef TMI_CAPTURE_H
 #define TMI_CAPTURE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "trace/shard.h"
@@ -23,6 +24,13 @@ enum tmi_capture_way { TMI_CAPTURE_FAST, TMI_CAPTURE_LIBGCC, TMI_CAPTURE_CHECK }
  */
 uint32_t tmi_capture_stack(struct tmi_shard *shard, const uintptr_t *frame,
                            uint32_t generation);
+
+/*
+ * The newest frame of this thread's stack for which `passes_over` is false; 0 when there
+ * is none.
+ */
+uintptr_t tmi_capture_outside(struct tmi_shard *shard, const uintptr_t *frame,
+                              bool (*passes_over)(struct tmi_shard *, uintptr_t pc));
 
 /* The node of a stack of one frame: the return address `pc`. */
 uint32_t tmi_capture_caller(uintptr_t pc);

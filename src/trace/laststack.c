@@ -286,11 +286,16 @@ static uint32_t return_inwards(struct tmi_laststack *last, size_t count, size_t 
     return node;
 }
 
+bool tmi_laststack_step(struct tmi_state *now)
+{
+    struct tmi_state from = *now;
+    return step_out(tmi_step_find(from.pc), &from, now);
+}
+
 static bool skip_own_frames(struct tmi_state *now)
 {
     while (tmi_module_is_own(now->pc)) {
-        struct tmi_state from = *now;
-        if (!step_out(tmi_step_find(from.pc), &from, now)) {
+        if (!tmi_laststack_step(now)) {
             return false;
         }
     }

@@ -93,4 +93,7 @@ struct tmi_laststack {
 uint32_t tmi_laststack_capture(struct tmi_laststack *last, struct tmi_state now,
                                uint32_t generation);
 
+/* From a frame to its caller's, with nothing kept; false when that cannot be done. */
+bool tmi_laststack_step(struct tmi_state *now);
+
 #endif

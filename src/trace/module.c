@@ -14,7 +14,9 @@
 #include "base/bits.h"
 #include "base/hash.h"
 #include "base/lock.h"
+#include "base/option.h"
 #include "base/sys.h"
+#include "trace/extent.h"
 #include "trace/memory.h"
 #include "trace/object.h"
 
@@ -251,4 +253,23 @@ uint32_t tmi_module_find(uintptr_t pc)
     tmi_unlock(TMI_LOCK_MODULES);
     tmi_store_release(slot, id);
     return id;
+}
+
+bool tmi_module_is_wrapper(uintptr_t pc)
+{
+    struct tmi_object object;
+    uint32_t id = tmi_module_find(pc - 1);
+    if (id == 0) {
+        return false;
+    }
+    struct tmi_module_record *r = record_at(id);
+    const struct tmi_extents *found = tmi_load_acquire(&r->wrappers);
+    if (found == NULL && tmi_object_find(pc - 1, &object)) {
+        found = tmi_extents_of_wrappers(&object, r->path,
+                                        tmi_option_text(TMI_OPTION_WRAPPERS));
+        if (found != NULL) { /* of two threads at once, one leaves its list to nobody */
+            tmi_store_release(&r->wrappers, found);
+        }
+    }
+    return found != NULL && tmi_extents_have(found, pc - 1);
 }

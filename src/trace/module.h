@@ -28,6 +28,7 @@ struct tmi_module_record {
     uint64_t offset;        /* of `start` in the file */
     uintptr_t map_start, map_end; /* of all that the loader mapped of it */
     uint32_t gone; /* atomic: it was unloaded, and not loaded again since */
+    const struct tmi_extents *wrappers; /* atomic; NULL: not looked for yet */
 };
 
 /* The module that `pc` lies in now, 1, 2, ...; 0 for none (JIT code) or no memory. */
@@ -42,6 +43,12 @@ bool tmi_module_refresh(void);
 /* A module by id. Stays valid and unchanged for ever. */
 const struct tmi_module_record *tmi_module_get(uint32_t id);
 uint32_t tmi_module_count(void);
+
+/*
+ * True when the call that returns to `pc` is in an allocation wrapper. Looks for all
+ * wrappers of a module when it is first asked for one.
+ */
+bool tmi_module_is_wrapper(uintptr_t pc);
 
 /* True when `pc` lies in this library: the tracer's own frames. */
 bool tmi_module_is_own(uintptr_t pc);

@@ -241,21 +241,52 @@ static TMI_NOINLINE uint32_t look_up(struct tmi_shard *shard, uint32_t node,
     return site;
 }
 
-/* With one frame. What is remembered of return addresses holds for one generation. */
-TMI_COLD uint32_t tmi_tracer_site_of_caller(struct tmi_shard *shard, uintptr_t caller)
+/*
+ * Is this the return address of a call in an allocation wrapper? That it is, is
+ * remembered under its complement; when it is not, its site will be remembered under
+ * itself.
+ */
+static bool is_wrapper(struct tmi_shard *shard, uintptr_t pc)
 {
-    int saved = errno;
-    bool loader = tmi_module_is_loader(caller);
-    if (loader) {
+    struct tmi_known_site *known = tmi_tracer_known(shard, ~pc);
+    if (known->key != ~pc) {
+        if (tmi_tracer_known(shard, pc)->key == pc || !tmi_module_is_wrapper(pc)) {
+            return false;
+        }
+        *known = (struct tmi_known_site){~pc, 0};
+    }
+    return true;
+}
+
+/*
+ * With one frame: the newest one outside of allocation wrappers. What is remembered of
+ * return addresses holds for one generation.
+ */
+TMI_NOINLINE uint32_t tmi_tracer_site_of_caller(struct tmi_shard *shard, uintptr_t caller,
+                                                const uintptr_t *frame)
+{
+    int saved = tmi_errno_get();
+    if (TMI_UNLIKELY(tmi_module_is_loader(caller))) {
         tmi_tracer_modules_changed();
     }
     uint32_t generation = tmi_load_relaxed(&tmi_tracer.generation);
-    if (shard->generation != generation) {
+    if (TMI_UNLIKELY(shard->generation != generation)) {
         memset(shard->known, 0, sizeof shard->known);
         shard->generation = generation;
     }
-    uint32_t site = look_up(shard, tmi_capture_caller(caller), loader ? 0 : caller);
-    errno = saved;
+    uintptr_t outside = caller;
+    if (is_wrapper(shard, caller)) {
+        outside = tmi_capture_outside(shard, frame, is_wrapper);
+    }
+    const struct tmi_known_site *known = tmi_tracer_known(shard, outside);
+    uint32_t site = known->site;
+    if (outside == 0) { /* nothing but wrappers: of this stack only */
+        site = look_up(shard, tmi_capture_caller(caller), 0);
+    } else if (known->key != outside) {
+        uintptr_t key = tmi_module_is_loader(outside) ? 0 : outside;
+        site = look_up(shard, tmi_capture_caller(outside), key);
+    }
+    tmi_errno_set(saved);
     return site;
 }
 

@@ -83,7 +83,8 @@ TMI_INLINE bool tmi_tracer_is_live(uint32_t site)
 }
 
 struct tmi_shard *tmi_tracer_enter_slow(bool may_only_free);
-uint32_t tmi_tracer_site_of_caller(struct tmi_shard *shard, uintptr_t caller);
+uint32_t tmi_tracer_site_of_caller(struct tmi_shard *shard, uintptr_t caller,
+                                   const uintptr_t *frame);
 uint32_t tmi_tracer_site_of_stack(struct tmi_shard *shard, uintptr_t caller,
                                   const uintptr_t *frame);
 
@@ -132,7 +133,7 @@ TMI_INLINE uint32_t tmi_tracer_site(struct tmi_shard *shard, uintptr_t caller,
                    shard->generation == tmi_load_relaxed(&tmi_tracer.generation))) {
         return known->site;
     }
-    return tmi_tracer_site_of_caller(shard, caller);
+    return tmi_tracer_site_of_caller(shard, caller, frame);
 }
 
 TMI_INLINE void tmi_tracer_count_alloc(struct tmi_shard *shard, uint32_t site,

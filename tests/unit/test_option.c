@@ -131,6 +131,7 @@ Test(option, each_of_them)
                      "TMALLOC_ON_ERROR=warn",
                      "TMALLOC_RUN_PID=4711",
                      "TMALLOC_LIBRARY=/x.so",
+                     "TMALLOC_WRAPPERS=xmalloc,g_*",
                      NULL};
     stderr_catch();
     tmi_option_read(block);
@@ -141,6 +142,7 @@ Test(option, each_of_them)
     cr_assert_eq(tmi_option_number(TMI_OPTION_ON_ERROR), 1);
     cr_assert_eq(tmi_option_number(TMI_OPTION_RUN_PID), 4711);
     cr_assert_str_eq(tmi_option_text(TMI_OPTION_LIBRARY), "/x.so");
+    cr_assert_str_eq(tmi_option_text(TMI_OPTION_WRAPPERS), "xmalloc,g_*");
 }
 
 Test(option, none_of_them)
@@ -171,4 +173,16 @@ Test(option, words_and_ranges_that_do_not_fit)
     cr_assert_eq(lines, 4, "said '%s'", said);
     cr_assert_not_null(strstr(said, "abort or warn"));
     cr_assert_not_null(strstr(said, "1073741824"));
+}
+
+Test(option, patterns_that_are_none)
+{
+    char *block[] = {"TMALLOC_WRAPPERS=xmalloc, xcalloc", NULL};
+    stderr_catch();
+    tmi_option_read(block);
+    cr_assert_str_eq(
+        stderr_caught(),
+        "tmalloc: TMALLOC_WRAPPERS=xmalloc, xcalloc is ignored: expected names "
+        "separated by commas, * for any characters\n");
+    cr_assert_null(tmi_option_text(TMI_OPTION_WRAPPERS));
 }
