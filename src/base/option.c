@@ -13,7 +13,7 @@
 #include "base/wrapper.h"
 
 static const char *const on_error_choices[] = {"abort", "warn", NULL};
-static const char *const unwind_choices[] = {"fast", "libgcc", "check", NULL};
+static const char *const unwind_choices[] = {"fast", "fp", "libgcc", "check", NULL};
 
 const struct tmi_option_row tmi_option_rows[TMI_OPTION_COUNT] = {
     [TMI_OPTION_TRACE] = {"TMALLOC", "a number of frames, 0 to 65535",
@@ -37,10 +37,10 @@ const struct tmi_option_row tmi_option_rows[TMI_OPTION_COUNT] = {
     [TMI_OPTION_RUN_PID] = {"TMALLOC_RUN_PID", "a process id",
                             "only that process traces and dumps; set by `tmalloc run`",
                             TMI_NUMBER, 0, INT32_MAX, 0, NULL},
-    [TMI_OPTION_UNWIND] = {"TMALLOC_UNWIND", "fast, libgcc or check",
-                           "how stacks are walked; check walks each both ways and "
-                           "tells differences",
-                           TMI_CHOICE, 0, 2, 0, unwind_choices},
+    [TMI_OPTION_UNWIND] = {"TMALLOC_UNWIND", "fast, fp, libgcc or check",
+                           "how stacks are walked; fp: by frame pointers alone; check: "
+                           "each both by fast and libgcc, and differences are told",
+                           TMI_CHOICE, 0, 3, 0, unwind_choices},
     [TMI_OPTION_WRAPPERS] = {"TMALLOC_WRAPPERS",
                              "names separated by commas, * for any characters",
                              "functions that allocate for their callers: with one frame "

@@ -16,6 +16,11 @@
 #else
 #define HAVE_FAST false
 #endif
+#if HAVE_FAST || defined(__aarch64__)
+#define HAVE_RECORDS true /* of frames, as trace/unwind_fp.c knows them */
+#else
+#define HAVE_RECORDS false
+#endif
 
 #define DIFFERENCES_TOLD 3
 
@@ -24,7 +29,7 @@ static struct tmi_capture_checks checks; /* atomic */
 
 void tmi_capture_init(enum tmi_capture_way way)
 {
-    chosen = HAVE_FAST ? way : TMI_CAPTURE_LIBGCC;
+    chosen = HAVE_RECORDS ? way : TMI_CAPTURE_LIBGCC;
 }
 
 struct tmi_capture_checks tmi_capture_checks(void)
@@ -32,14 +37,45 @@ struct tmi_capture_checks tmi_capture_checks(void)
     return checks;
 }
 
-/* The stack as libgcc sees it, in shard->stack; how many frames of it are there. */
-static size_t unwind_slowly(struct tmi_shard *shard)
+/* A way to write a stack to shard->stack, as trace/unwind.h has it. */
+typedef size_t unwinder(struct tmi_shard *shard, const uintptr_t *frame, bool *complete);
+
+static size_t by_libgcc(struct tmi_shard *shard, const uintptr_t *frame, bool *complete)
 {
-    size_t total = tmi_unwind_libgcc(shard->stack, shard->stack_room);
+    (void)frame;
+    *complete = true;
+    return tmi_unwind_libgcc(shard->stack, shard->stack_room);
+}
+
+/* A frame: the caller's rbp, the return address, and then the caller's stack. */
+static struct tmi_state state_of(const uintptr_t *frame)
+{
+    return (struct tmi_state){frame[1], (uintptr_t)(frame + 2), frame[0]};
+}
+
+/* Our own code has frame pointers or, with tables, a way to do without. */
+static size_t by_fp(struct tmi_shard *shard, const uintptr_t *frame, bool *complete)
+{
+    struct tmi_state now = state_of(frame);
+    while (HAVE_FAST && tmi_module_is_own(now.pc) && tmi_laststack_step(&now)) {
+    }
+    if (shard->range.high == 0) {
+        shard->range = tmi_stackrange_find();
+    }
+    struct tmi_stackwalk walk = tmi_stackwalk_from(&shard->range, (uintptr_t)frame);
+    return tmi_unwind_fp(now.pc, now.rbp, &walk, shard->stack, shard->stack_room,
+                         complete);
+}
+
+/* Into shard->stack, which grows if need be; how many frames of the stack are there. */
+static size_t unwind_slowly(struct tmi_shard *shard, const uintptr_t *frame, unwinder *by,
+                            bool *complete)
+{
+    size_t total = by(shard, frame, complete);
     if (total > shard->stack_room) {
         size_t wanted = total < TMI_TREE_DEPTH_MOST ? total : TMI_TREE_DEPTH_MOST;
         if (tmi_shard_grow_stack(shard, wanted)) {
-            total = tmi_unwind_libgcc(shard->stack, shard->stack_room);
+            total = by(shard, frame, complete);
         }
     }
     size_t kept = total < shard->stack_room ? total : shard->stack_room;
@@ -63,9 +99,10 @@ static void tell_difference(const struct tmi_shard *shard, size_t n, uint32_t no
 }
 
 /* Compare a node's path with what libgcc says of the same stack. */
-static TMI_COLD void check(struct tmi_shard *shard, uint32_t node)
+static TMI_COLD void check(struct tmi_shard *shard, const uintptr_t *frame, uint32_t node)
 {
-    size_t n = unwind_slowly(shard);
+    bool complete;
+    size_t n = unwind_slowly(shard, frame, by_libgcc, &complete);
     uint32_t at = node;
     size_t i = 0;
     while (i < n && at != 0 &&
@@ -80,26 +117,34 @@ static TMI_COLD void check(struct tmi_shard *shard, uint32_t node)
     }
 }
 
-/* A frame: the caller's rbp, the return address, and then the caller's stack. */
-static struct tmi_state state_of(const uintptr_t *frame)
+/* The way of this machine; 0: it is none for this stack. */
+static uint32_t capture_fast(struct tmi_shard *shard, const uintptr_t *frame,
+                             uint32_t generation)
 {
-    return (struct tmi_state){frame[1], (uintptr_t)(frame + 2), frame[0]};
+    if (HAVE_FAST) {
+        return tmi_laststack_capture(&shard->last, state_of(frame), generation);
+    }
+    bool complete;
+    size_t n = unwind_slowly(shard, frame, by_fp, &complete);
+    return complete ? tmi_tree_intern(shard->stack, n) : 0;
 }
 
 uint32_t tmi_capture_stack(struct tmi_shard *shard, const uintptr_t *frame,
                            uint32_t generation)
 {
     uint32_t node = 0;
-    if (chosen != TMI_CAPTURE_LIBGCC) {
-        node = tmi_laststack_capture(&shard->last, state_of(frame), generation);
+    bool complete;
+    if (chosen == TMI_CAPTURE_FAST || chosen == TMI_CAPTURE_CHECK) {
+        node = capture_fast(shard, frame, generation);
     }
     if (node != 0 && chosen == TMI_CAPTURE_CHECK) {
-        check(shard, node);
+        check(shard, frame, node);
     }
     if (TMI_UNLIKELY(node == 0)) {
-        size_t n = unwind_slowly(shard);
+        unwinder *by = chosen == TMI_CAPTURE_FP ? by_fp : by_libgcc;
+        size_t n = unwind_slowly(shard, frame, by, &complete);
         node = tmi_tree_intern(shard->stack, n);
-        tmi_add_relaxed(&checks.by_libgcc, 1);
+        tmi_add_relaxed(&checks.by_libgcc, by == by_libgcc);
     }
     return node;
 }
@@ -107,14 +152,16 @@ uint32_t tmi_capture_stack(struct tmi_shard *shard, const uintptr_t *frame,
 uintptr_t tmi_capture_outside(struct tmi_shard *shard, const uintptr_t *frame,
                               bool (*passes_over)(struct tmi_shard *, uintptr_t pc))
 {
-    bool on = chosen != TMI_CAPTURE_LIBGCC;
+    bool on = HAVE_FAST && chosen != TMI_CAPTURE_LIBGCC;
     struct tmi_state now = state_of(frame);
     for (; on && now.pc != 0; on = tmi_laststack_step(&now)) {
         if (!tmi_module_is_own(now.pc) && !passes_over(shard, now.pc)) {
             return now.pc;
         }
     }
-    size_t n = unwind_slowly(shard);
+    bool complete;
+    bool by_records = !HAVE_FAST && chosen != TMI_CAPTURE_LIBGCC;
+    size_t n = unwind_slowly(shard, frame, by_records ? by_fp : by_libgcc, &complete);
     for (size_t i = 0; i < n; i++) {
         if (!passes_over(shard, shard->stack[i])) {
             return shard->stack[i];

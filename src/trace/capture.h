@@ -3,9 +3,12 @@
  * From "an allocation happens here" to a node of the call tree. This is the interface
  * behind which unwinders are exchanged: callers know nodes and nothing of stacks.
  *
- *     fast     trace/laststack.h, and libgcc for stacks that it cannot do; x86-64
+ *     fast     x86-64: trace/laststack.h, and libgcc for stacks that it cannot do
+ *              aarch64: trace/unwind_fp.c, and libgcc where the chain breaks off
+ *              others: libgcc
+ *     fp       trace/unwind_fp.c for every stack, however short
  *     libgcc   trace/unwind_libgcc.c for every stack
- *     check    both for every stack, compared; differences are told on stderr
+ *     check    fast and libgcc for every stack, compared; differences are told on stderr
  */
 #ifndef TMI_CAPTURE_H
 #define TMI_CAPTURE_H
@@ -15,7 +18,12 @@
 
 #include "trace/shard.h"
 
-enum tmi_capture_way { TMI_CAPTURE_FAST, TMI_CAPTURE_LIBGCC, TMI_CAPTURE_CHECK };
+enum tmi_capture_way {
+    TMI_CAPTURE_FAST,
+    TMI_CAPTURE_FP,
+    TMI_CAPTURE_LIBGCC,
+    TMI_CAPTURE_CHECK
+};
 
 /*
  * The node of this thread's whole stack; 0 when there is no memory for a new one. `frame`

@@ -33,6 +33,7 @@
 #include "base/atomic.h"
 #include "base/compiler.h"
 #include "trace/laststack.h"
+#include "trace/stackrange.h"
 #include "trace/totals.h"
 
 #define TMI_SHARD_CHUNK 32
@@ -95,7 +96,8 @@ struct tmi_shard {
     struct tmi_laststack last;                    /* owner only */
     uintptr_t *stack;                             /* owner only: room for an unwinder */
     size_t stack_room;
-    char *room; /* owner only: memory for chunks */
+    struct tmi_stackrange range; /* owner only: its stack; for frame pointers */
+    char *room;                  /* owner only: memory for chunks */
     size_t room_bytes;
     void *free_chunks;        /* owner only: linked through their first word */
     struct tmi_thread *owner; /* TMI_LOCK_THREADS: the thread that has it; NULL: none */

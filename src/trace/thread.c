@@ -90,6 +90,7 @@ struct tmi_shard *tmi_thread_adopt(bool may_only_free)
     struct tmi_shard *shard = take_or_make();
     if (shard != NULL) {
         shard->last.count = 0;
+        shard->range = (struct tmi_stackrange){0, 0};
     }
     if (shard != NULL && have_key) {
         pthread_setspecific(exit_key, shard);

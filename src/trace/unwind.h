@@ -10,13 +10,24 @@
 #ifndef TMI_UNWIND_H
 #define TMI_UNWIND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "trace/stackrange.h"
 
 /*
  * Writes the newest `room` frames to `frames`; returns how many the whole stack has,
  * which may be more.
  */
 size_t tmi_unwind_libgcc(uintptr_t *frames, size_t room);
+
+/*
+ * As that, from a frame with return address `pc` and frame pointer `fp` outwards.
+ * *complete becomes false when the chain of frame pointers broke off before the end of
+ * the stack.
+ */
+size_t tmi_unwind_fp(uintptr_t pc, uintptr_t fp, struct tmi_stackwalk *walk,
+                     uintptr_t *frames, size_t room, bool *complete);
 
 #endif

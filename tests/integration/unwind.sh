@@ -33,6 +33,7 @@ recursion 2600 2
 callbacks 1000 0
 signals 4000 0
 alarms 900 any
+stepped 1500 any
 null_call 600 0
 contexts 15000 0
 switched 6000 150
@@ -58,7 +59,7 @@ library_at_place()
 compile()
 {
     # shellcheck disable=SC2086
-    for part in main frames stacks threads code; do
+    for part in main frames stacks stepped threads code; do
         $1 $3 -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -I"$srcdir/include" -c -o "$part.o" \
             "$source/$part.c" || return 1
     done
@@ -116,11 +117,39 @@ END
     [ "$failures" -ne "$before" ] || echo "ok $1 $3"
 }
 
+# Frame pointers alone: whatever is in rbp, the program lives; and where each function has a
+# frame of its own, the names are right. through_rbp keeps something else in rbp, and
+# place.S makes no record: so not alloca, unloads and written.
+by_frame_pointers='alarms bottom callbacks contexts exceptions exits forks library longjmp no_tables
+null_call realigned recursion signals stepped switched threads'
+
+# try_fp FLAGS COMPARE CONDITION...
+try_fp()
+{
+    flags=$1
+    compare=$2
+    shift 2
+    before=$failures
+    for condition in "$@"; do
+        env TMALLOC=65535 TMALLOC_UNWIND=fp COMPARE="$compare" LD_PRELOAD="$library" \
+            FORKS=20 timeout 120 ./unwind "$condition" >out 2>err
+        status=$?
+        if [ $status -ne 0 ] || [ -s err ]; then
+            fail "fp, $flags, $condition: exit status $status"
+        fi
+    done
+    [ "$failures" -ne "$before" ] || echo "ok fp $flags, $compare"
+}
+
 [ -e "$library" ] || { echo "$library is not built"; exit 99; }
 [ "$(uname -m)" = x86_64 ] || exit 77
 try_all "${CC:-gcc}" "${CXX:-g++}" '-O2'
+# shellcheck disable=SC2086
+try_fp '-O2' none alloca unloads written $by_frame_pointers
 try_all "${CC:-gcc}" "${CXX:-g++}" '-O0'
 try_all "${CC:-gcc}" "${CXX:-g++}" '-O2 -fno-omit-frame-pointer'
+# shellcheck disable=SC2086
+try_fp '-O2 -fno-omit-frame-pointer' names $by_frame_pointers
 if command -v clang >/dev/null && command -v clang++ >/dev/null; then
     try_all clang clang++ '-O1'
 fi

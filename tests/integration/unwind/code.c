@@ -153,7 +153,7 @@ static void call_written(uintptr_t at, int nops)
 {
     void *code = write_code(at, nops);
     calls_place((pass_on *)(uintptr_t)code, called_by_written, 0);
-    need(frames == 3, "frames with written code");
+    need_frames(frames == 3, "frames with written code");
     munmap((void *)((uintptr_t)code & ~(uintptr_t)4095), 4096);
 }
 

@@ -220,8 +220,9 @@ void run_recursion(void)
         unsigned long wanted = base + (unsigned long)depths[i] + 1;
         wanted = wanted > 65535 ? 65535 : wanted;
         recurse(depths[i]);
-        need(total_at_bottom == wanted, "total frames of a recursion");
-        need(frames_at_bottom == wanted + (wanted < 65535), "frames of a recursion");
+        need_frames(total_at_bottom == wanted, "total frames of a recursion");
+        need_frames(frames_at_bottom == wanted + (wanted < 65535),
+                    "frames of a recursion");
     }
     recurse_allocating(300);
     recurse_allocating(1000);

@@ -44,6 +44,9 @@ void through_rbp(void (*function)(void));
 /* Ends the process with a word about it unless `truth`. */
 void need(int truth, const char *what);
 
+/* The same where it is a number of frames that counts: see COMPARE in main.c. */
+void need_frames(int truth, const char *what);
+
 /* One function for each condition. */
 void run_alloca(void);
 void run_realigned(void);
@@ -52,6 +55,7 @@ void run_recursion(void);
 void run_callbacks(void);
 void run_signals(void);
 void run_alarms(void);
+void run_stepped(void);
 void run_null_call(void);
 void run_contexts(void);
 void run_switched(void);

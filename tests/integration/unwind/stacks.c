@@ -287,7 +287,8 @@ void run_bottom(void)
         void (*bottom)(void) = i / 3 % 2 == 0 ? NULL : end_of_stack;
         for (int times = 0; times < 3; times++) {
             call_from_nowhere(from_nowhere, stack + STACK_BYTES, bottom);
-            need(frames_from_nowhere == (bottom == NULL ? 3 : 4), "frames from nowhere");
+            need_frames(frames_from_nowhere == (bottom == NULL ? 3 : 4),
+                        "frames from nowhere");
         }
     }
 }
