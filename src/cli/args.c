@@ -39,6 +39,26 @@ __attribute__((format(printf, 2, 3))) static int refuse(struct tmi_args *args,
     return -EINVAL;
 }
 
+const struct tmi_args_option *tmi_command_option(const struct tmi_command *command,
+                                                 size_t i, size_t *offset)
+{
+    if (i < command->option_count) {
+        *offset = command->options[i].offset;
+        return &command->options[i];
+    }
+    i -= command->option_count;
+    for (const struct tmi_args_set *set = command->shared;
+         set != NULL && set->rows != NULL; set++) {
+        for (const struct tmi_args_option *row = set->rows; row->name != NULL; row++) {
+            if (i-- == 0) {
+                *offset = set->offset + row->offset;
+                return row;
+            }
+        }
+    }
+    return NULL;
+}
+
 static void build_table(const struct tmi_command *command, struct getopt_table *table)
 {
     char *s = table->shorts;
@@ -48,8 +68,10 @@ static void build_table(const struct tmi_command *command, struct getopt_table *
     *s++ = ':'; /* tell a missing value from an unknown option */
     *s++ = HELP;
     size_t n = 0;
-    for (; n < command->option_count && n < MOST_OPTIONS; n++) {
-        const struct tmi_args_option *row = &command->options[n];
+    size_t offset;
+    for (const struct tmi_args_option *row;
+         n < MOST_OPTIONS && (row = tmi_command_option(command, n, &offset)) != NULL;
+         n++) {
         int has_value = row->kind == TMI_ARGS_FLAG ? no_argument : required_argument;
         table->longs[n] = (struct option){row->name, has_value, NULL, ROW + (int)n};
         if (row->letter != 0) {
@@ -65,10 +87,10 @@ static void build_table(const struct tmi_command *command, struct getopt_table *
 }
 
 static const struct tmi_args_option *find_row(const struct tmi_command *command,
-                                              int found)
+                                              int found, size_t *offset)
 {
-    for (size_t i = 0; i < command->option_count; i++) {
-        const struct tmi_args_option *row = &command->options[i];
+    const struct tmi_args_option *row;
+    for (size_t i = 0; (row = tmi_command_option(command, i, offset)) != NULL; i++) {
         if (found == ROW + (int)i || (row->letter != 0 && found == row->letter)) {
             return row;
         }
@@ -111,10 +133,20 @@ static int find_word(const char *words, const char *text)
     }
 }
 
-static int set_value(const struct tmi_args_option *row, const char *text, void *values,
+static int add_item(struct tmi_args_list *list, const char *text, struct tmi_args *args)
+{
+    const char **wider = realloc(list->items, (list->count + 1) * sizeof(*wider));
+    if (wider == NULL) {
+        return refuse(args, "out of memory");
+    }
+    list->items = wider;
+    list->items[list->count++] = text;
+    return 0;
+}
+
+static int set_value(const struct tmi_args_option *row, const char *text, void *field,
                      struct tmi_args *args)
 {
-    void *field = (char *)values + row->offset;
     switch (row->kind) {
     case TMI_ARGS_FLAG:
         *(bool *)field = true;
@@ -130,6 +162,8 @@ static int set_value(const struct tmi_args_option *row, const char *text, void *
         *(int *)field = place;
         return 0;
     }
+    case TMI_ARGS_LIST:
+        return add_item(field, text, args);
     case TMI_ARGS_TEXT:
         if (*text == '\0') {
             return refuse(args, "--%s: expected %s, not an empty text", row->name,
@@ -151,9 +185,12 @@ static int refuse_long(const struct tmi_command *command, const char *text,
     char word[64];
     snprintf(word, sizeof(word), "%.*s", (int)strcspn(text + 2, "="), text + 2);
     size_t alike = 0;
-    for (size_t i = 0; i < command->option_count && i < MOST_OPTIONS; i++) {
-        names[count++] = command->options[i].name;
-        alike += strncmp(command->options[i].name, word, strlen(word)) == 0;
+    size_t offset;
+    for (const struct tmi_args_option *row;
+         count < MOST_OPTIONS &&
+         (row = tmi_command_option(command, count, &offset)) != NULL;) {
+        names[count++] = row->name;
+        alike += strncmp(row->name, word, strlen(word)) == 0;
     }
     names[count++] = "help";
     if (alike > 1) {
@@ -170,7 +207,8 @@ static int refuse_long(const struct tmi_command *command, const char *text,
 static int refuse_option(const struct tmi_command *command, int found, char **argv,
                          struct tmi_args *args)
 {
-    const struct tmi_args_option *row = find_row(command, optopt);
+    size_t offset;
+    const struct tmi_args_option *row = find_row(command, optopt, &offset);
     if (found == ':' && row != NULL) {
         return refuse(args, "--%s needs a value: %s", row->name, row->value);
     }
@@ -197,17 +235,29 @@ static int check_operands(const struct tmi_command *command, struct tmi_args *ar
     return 0;
 }
 
+static int set_presets(const struct tmi_command *command, void *values,
+                       struct tmi_args *args)
+{
+    const struct tmi_args_option *row;
+    size_t offset;
+    int err = 0;
+    for (size_t i = 0;
+         err == 0 && (row = tmi_command_option(command, i, &offset)) != NULL; i++) {
+        if (row->preset != NULL) {
+            err = set_value(row, row->preset, (char *)values + offset, args);
+        }
+    }
+    return err;
+}
+
 int tmi_args_parse(const struct tmi_command *command, int argc, char **argv, void *values,
                    struct tmi_args *args)
 {
     struct getopt_table table;
     build_table(command, &table);
     *args = (struct tmi_args){0};
-    for (size_t i = 0; i < command->option_count; i++) {
-        const struct tmi_args_option *row = &command->options[i];
-        if (row->preset != NULL && set_value(row, row->preset, values, args) < 0) {
-            return -EINVAL;
-        }
+    if (set_presets(command, values, args) < 0) {
+        return -EINVAL;
     }
     optind = 0; /* glibc: begin anew, whatever was parsed before */
     opterr = 0;
@@ -217,11 +267,12 @@ int tmi_args_parse(const struct tmi_command *command, int argc, char **argv, voi
             args->help = true;
             return 0;
         }
-        const struct tmi_args_option *row = find_row(command, found);
+        size_t offset;
+        const struct tmi_args_option *row = find_row(command, found, &offset);
         if (row == NULL) {
             return refuse_option(command, found, argv, args);
         }
-        if (set_value(row, optarg, values, args) < 0) {
+        if (set_value(row, optarg, (char *)values + offset, args) < 0) {
             return -EINVAL;
         }
     }
@@ -285,8 +336,10 @@ void tmi_args_help(const struct tmi_command *command, FILE *out)
         .name = "help", .letter = HELP, .help = "this text"};
     fprintf(out, "Usage: tmalloc %s [OPTION]... %s\n%s.\n\nOptions:\n", command->name,
             command->operands, command->summary);
-    for (size_t i = 0; i < command->option_count; i++) {
-        print_option(&command->options[i], out);
+    const struct tmi_args_option *row;
+    size_t offset;
+    for (size_t i = 0; (row = tmi_command_option(command, i, &offset)) != NULL; i++) {
+        print_option(row, out);
     }
     print_option(&help, out);
     if (command->details != NULL) {

@@ -3,14 +3,14 @@
  * Commands and their options as tables. One row says everything about an option: the
  * parser, `--help` and the manual page are made from it, so that they cannot disagree.
  *
- *     tmi_command  name, summary, options[] ---> tmi_args_option  name, kind, text,
- * offset
- *                                                                               |
- *     the command's own struct of values  <-------------------------------------+
+ *     tmi_command  name, summary, options[] ------> tmi_args_option  name, kind, offset
+ *                                 shared[] -> rows[] ---^                        |
+ *     the command's own struct of values  <--------------------------------------+
  *
  * An option's value lands in the command's struct at the row's offset, with the type that
- * its kind says. What the user did wrong is said in one line that names the option, what
- * stood there and what was expected.
+ * its kind says. Rows that several commands have alike are a set: each of these commands
+ * has the set's struct as a field, and says where. What the user did wrong is said in one
+ * line that names the option, what stood there and what was expected.
  */
 #ifndef TMI_ARGS_H
 #define TMI_ARGS_H
@@ -27,7 +27,14 @@ enum tmi_args_kind {
     TMI_ARGS_NUMBER, /* long within min..max */
     TMI_ARGS_CHOICE, /* int: the place of the word in `value`, whose words '|' separates
                       */
-    TMI_ARGS_TEXT    /* const char *, into argv */
+    TMI_ARGS_TEXT,   /* const char *, into argv */
+    TMI_ARGS_LIST    /* struct tmi_args_list: a text each time that it is given */
+};
+
+/* The texts of an option that may be given more than once; `items` is malloc's. */
+struct tmi_args_list {
+    const char **items; /* into argv */
+    size_t count;
 };
 
 struct tmi_args_option {
@@ -42,6 +49,12 @@ struct tmi_args_option {
     size_t offset;    /* of the field in the command's struct */
 };
 
+/* Rows that commands share, up to one without a name; the last set has no rows. */
+struct tmi_args_set {
+    const struct tmi_args_option *rows;
+    size_t offset; /* of the set's struct in that of the command */
+};
+
 struct tmi_command {
     const char *name;
     const char *summary;  /* one line, no full stop */
@@ -49,6 +62,7 @@ struct tmi_command {
     const char *details;  /* paragraphs below the options, may be NULL */
     const struct tmi_args_option *options;
     size_t option_count;
+    const struct tmi_args_set *shared; /* more options, behind these; may be NULL */
     bool
         options_first; /* options end at the first operand, which begins a command line */
     int min_operands, max_operands;
@@ -62,6 +76,11 @@ struct tmi_args {
     bool help; /* --help was given; nothing else counts then */
     char error[256];
 };
+
+/* The i-th option of a command, its own first, then the shared ones; NULL behind the
+ * last. Its field is at *offset. */
+const struct tmi_args_option *tmi_command_option(const struct tmi_command *command,
+                                                 size_t i, size_t *offset);
 
 /*
  * Fill `values` from the presets and then from argv, which may be reordered.

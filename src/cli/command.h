@@ -8,6 +8,7 @@
 
 #include "cli/args.h"
 
+extern const struct tmi_command tmi_command_diff;
 extern const struct tmi_command tmi_command_run;
 extern const struct tmi_command tmi_command_stats;
 

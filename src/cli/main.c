@@ -22,6 +22,7 @@
 static const struct tmi_command *const commands[] = {
     &tmi_command_run,
     &tmi_command_stats,
+    &tmi_command_diff,
 };
 
 static void print_commands(FILE *out)

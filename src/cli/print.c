@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "view/frame.h"
 #include "view/text.h"
 
 /* What one function has of a group. */
@@ -47,8 +48,7 @@ static void add_up(uint64_t *sum, uint64_t n)
     }
 }
 
-/* Text from a file, without what a terminal would obey. */
-static void put_clean(FILE *out, const char *text)
+void tmi_print_clean(FILE *out, const char *text)
 {
     for (; *text != '\0'; text++) {
         bool plain = (unsigned char)*text >= ' ' && *text != 0x7f;
@@ -123,7 +123,7 @@ static void put_functions(FILE *out, const struct tmi_listing *list, const char 
     const char *function = rank_shares(&shares, &others);
     if (*function != '\0') {
         fputs(" (", out);
-        put_clean(out, function);
+        tmi_print_clean(out, function);
         if (others > 0) {
             fprintf(out, " and %zu other function%s", others, others == 1 ? "" : "s");
         }
@@ -143,26 +143,54 @@ void tmi_print_size(FILE *out, double bytes)
     fputs(size, out);
 }
 
-static void put_amount(FILE *out, struct tmi_amount amount)
+/* `size=4855 KiB (+12 KiB), count=39328 (+17)`, without what the metric does not have. */
+static void put_amount(FILE *out, const struct tmi_listing *list,
+                       struct tmi_amount amount)
 {
-    fputs("size=", out);
-    tmi_print_size(out, (double)amount.size);
-    fprintf(out, ", count=%" PRIu64, amount.count);
+    char change[64];
+    struct tmi_text text = {.out = change, .room = sizeof(change)};
+    if (list->metric->size_word != NULL) {
+        fprintf(out, "%s=", list->metric->size_word);
+        tmi_print_size(out, (double)amount.size);
+        if (list->old != NULL) {
+            tmi_text_add_size(&text, (double)amount.size_diff, true);
+            tmi_text_end(&text);
+            fprintf(out, " (%s)", change);
+        }
+        fputs(", ", out);
+    }
+    fprintf(out, "%s=%" PRIu64, list->metric->count_word, amount.count);
+    if (list->old != NULL) {
+        fprintf(out, " (%+" PRId64 ")", amount.count_diff);
+    }
 }
 
-static void put_average(FILE *out, struct tmi_amount amount)
+static void put_average(FILE *out, const struct tmi_listing *list,
+                        struct tmi_amount amount)
 {
-    if (amount.count != 0) {
+    if (amount.count != 0 && list->metric->size_word != NULL) {
         fputs(", average=", out);
         tmi_print_size(out,
                        (double)((long double)amount.size / (long double)amount.count));
     }
 }
 
+/* What the group is a group of. */
 static void put_place(FILE *out, const struct tmi_listing *list, const tm_frame_t *frame)
 {
-    put_clean(out, frame->filename);
-    fprintf(out, ":%" PRIu32, frame->lineno);
+    if (list->key == TM_KEY_FUNCTION && frame->function[0] != '\0') {
+        tmi_print_clean(out, frame->function);
+        if (strcmp(frame->filename, TMI_UNKNOWN_FILE) != 0) {
+            fputs(" (", out);
+            tmi_print_clean(out, frame->filename);
+            putc(')', out);
+        }
+    } else {
+        tmi_print_clean(out, frame->filename);
+    }
+    if (list->key == TM_KEY_LINENO || list->key == TM_KEY_FILENAME) {
+        fprintf(out, ":%" PRIu32, frame->lineno);
+    }
     if (list->key == TM_KEY_LINENO && frame->lineno == 0) {
         put_functions(out, list, frame->filename);
     }
@@ -180,112 +208,71 @@ static void put_frames(FILE *out, const char *indent, const tm_traceback_t *trac
     for (char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
         *end = '\0';
         fputs(indent, out);
-        put_clean(out, line);
+        tmi_print_clean(out, line);
         putc('\n', out);
     }
     free(text);
 }
 
-static void put_group(FILE *out, const struct tmi_listing *list,
-                      const tm_statistic_t *group)
+static void put_entry(FILE *out, const struct tmi_listing *list,
+                      const struct tmi_entry *entry)
 {
     tm_frame_t frame;
     fputs(list->indent, out);
     if (list->key != TM_KEY_TRACEBACK &&
-        tm_traceback_frame(group->traceback, 0, &frame) == 0) {
+        tm_traceback_frame(entry->traceback, 0, &frame) == 0) {
         put_place(out, list, &frame);
     }
-    struct tmi_amount amount = {group->size, group->count};
-    put_amount(out, amount);
-    put_average(out, amount);
+    put_amount(out, list, entry->amount);
+    put_average(out, list, entry->amount);
     putc('\n', out);
     if (list->key == TM_KEY_TRACEBACK) {
-        put_frames(out, list->indent, group->traceback);
+        put_frames(out, list->indent, entry->traceback);
     }
 }
 
-struct tmi_amount tmi_print_total(const tm_snapshot_t *snapshot)
+static bool is_unchanged(const struct tmi_listing *list, const struct tmi_entry *entry)
 {
-    struct tmi_amount total = {0, 0};
-    tm_trace_t trace;
-    for (size_t i = 0; tm_snapshot_trace(snapshot, i, &trace) == 0; i++) {
-        add_up(&total.size, trace.size);
-        add_up(&total.count, trace.count);
-    }
-    return total;
+    return list->old != NULL && entry->amount.size_diff == 0 &&
+           entry->amount.count_diff == 0;
 }
 
-/* Groups that the limit left out; cumulative ones overlap, so that no sum means anything.
- */
-static void put_others(FILE *out, const struct tmi_listing *list, size_t printed)
+/* Cumulative groups overlap, so that no sum of them means anything. */
+static void put_others(FILE *out, const struct tmi_listing *list, size_t others,
+                       const struct tmi_amount *sum)
 {
-    size_t groups = tm_statistics_count(list->statistics);
-    if (printed == groups) {
-        return;
-    }
-    fprintf(out, "%s%zu other", list->indent, groups - printed);
-    if (!list->cumulative) {
-        struct tmi_amount rest = {0, 0};
-        tm_statistic_t group;
-        for (size_t i = printed; tm_statistics_get(list->statistics, i, &group) == 0;
-             i++) {
-            add_up(&rest.size, group.size);
-            add_up(&rest.count, group.count);
+    if (others > 0) {
+        fprintf(out, "%s%zu other", list->indent, others);
+        if (!list->cumulative) {
+            fputs(": ", out);
+            put_amount(out, list, *sum);
         }
-        fputs(": ", out);
-        put_amount(out, rest);
+        putc('\n', out);
     }
-    putc('\n', out);
-}
-
-/* How many groups the limit lets through. */
-static size_t count_printed(const struct tmi_listing *list)
-{
-    size_t groups = tm_statistics_count(list->statistics);
-    return list->limit != 0 && list->limit < groups ? list->limit : groups;
 }
 
 void tmi_print_text(FILE *out, const struct tmi_listing *list)
 {
-    size_t printed = count_printed(list);
-    tm_statistic_t group;
-    for (size_t i = 0; i < printed && tm_statistics_get(list->statistics, i, &group) == 0;
-         i++) {
-        put_group(out, list, &group);
-    }
-    put_others(out, list, printed);
-    fprintf(out, "%sTotal: ", list->indent);
-    put_amount(out, tmi_print_total(list->snapshot));
-    putc('\n', out);
-}
-
-/* ---- tsv -------------------------------------------------------------------------- */
-
-static void put_encoded(FILE *out, const char *name)
-{
-    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                "0123456789._/<>-";
-    for (; *name != '\0'; name++) {
-        if (strchr(plain, *name) != NULL) {
-            putc(*name, out);
+    size_t most = tmi_listing_printed(list);
+    size_t printed = 0;
+    size_t unchanged = 0;
+    struct tmi_amount rest = {0};
+    for (size_t i = 0; i < list->count; i++) {
+        const struct tmi_entry *entry = &list->entries[i];
+        if (is_unchanged(list, entry)) {
+            unchanged++;
+        } else if (printed < most) {
+            printed++;
+            put_entry(out, list, entry);
         } else {
-            fprintf(out, "%%%02X", (unsigned char)*name);
+            tmi_amount_add(&rest, &entry->amount);
         }
     }
-}
-
-void tmi_print_tsv(FILE *out, const struct tmi_listing *list)
-{
-    size_t printed = count_printed(list);
-    tm_statistic_t group;
-    for (size_t i = 0; i < printed && tm_statistics_get(list->statistics, i, &group) == 0;
-         i++) {
-        fprintf(out, "%" PRIu64 "\t%" PRIu64, group.size, group.count);
-        tm_frame_t frame;
-        for (size_t k = 0; tm_traceback_frame(group.traceback, k, &frame) == 0; k++) {
-            fprintf(out, "%c%" PRIu32 ":", k == 0 ? '\t' : ' ', frame.lineno);
-            put_encoded(out, frame.filename);
-        }
-        putc('\n', out);
+    put_others(out, list, list->count - printed - unchanged, &rest);
+    if (unchanged > 0) {
+        fprintf(out, "%s%zu unchanged\n", list->indent, unchanged);
     }
+    fprintf(out, "%sTotal: ", list->indent);
+    put_amount(out, list, tmi_listing_total(list));
+    putc('\n', out);
 }

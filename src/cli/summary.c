@@ -44,20 +44,15 @@ static void put_quoted(FILE *out, const char *word)
     putc('\'', out);
 }
 
-static void put_lines(FILE *out, const tm_snapshot_t *snapshot)
+static void put_lines(FILE *out, struct tmi_listing *list)
 {
-    struct tmi_listing list = {.snapshot = snapshot,
-                               .key = TM_KEY_LINENO,
-                               .limit = SUMMARY_LINES,
-                               .indent = "  "};
-    tm_statistics_t *statistics = tm_snapshot_statistics(snapshot, list.key, false);
-    if (statistics == NULL) {
-        perror("tmalloc: statistics");
-        return;
+    int err = tmi_listing_make(list);
+    if (err == 0) {
+        tmi_print_text(out, list);
+    } else {
+        fprintf(stderr, "tmalloc: statistics: %s\n", strerror(-err));
     }
-    list.statistics = statistics;
-    tmi_print_text(out, &list);
-    tm_statistics_free(statistics);
+    tmi_listing_release(list);
 }
 
 void tmi_summary_print(FILE *out, const char *path)
@@ -66,12 +61,17 @@ void tmi_summary_print(FILE *out, const char *path)
     if (snapshot == NULL) {
         return;
     }
-    struct tmi_amount total = tmi_print_total(snapshot);
+    struct tmi_listing list = {.snapshot = snapshot,
+                               .metric = tmi_metric_at(0),
+                               .key = TM_KEY_LINENO,
+                               .limit = SUMMARY_LINES,
+                               .indent = "  "};
+    struct tmi_amount total = tmi_listing_total(&list);
     put_size(out, "tmalloc: peak ", snapshot->about.peak, "");
     put_size(out, "; at exit ", total.size, "");
     fprintf(out, " in %" PRIu64 " block%s\n", total.count, total.count == 1 ? "" : "s");
     if (total.count > 0) {
-        put_lines(out, snapshot);
+        put_lines(out, &list);
     }
     put_size(out, "tmalloc: tracing used ", snapshot->about.overhead, "\n");
     fputs("tmalloc: look closer with: tmalloc stats ", out);

@@ -5,73 +5,7 @@
 # `run` and `stats` on a program whose memory is known (holder.c). Every step says what it
 # expects; all of them run, and the failures are listed in the end. Where libtmalloc.so is
 # not built, what needs it is skipped.
-set -u
-LC_ALL=C
-export LC_ALL
-unset TMALLOC TMALLOC_DUMP TMALLOC_RUN_PID TMALLOC_LIBRARY LD_PRELOAD
-srcdir=$(cd "${srcdir:-.}" && pwd)
-builddir=$(cd "${builddir:-build}" && pwd)
-tmalloc=$builddir/tmalloc
-failures=0
-step=
-
-work=$(mktemp -d) || exit 99
-trap 'rm -rf "$work"' EXIT
-mkdir "$work/a place"
-cd "$work/a place" || exit 99
-out=$work/out
-err=$work/err
-# No step may leave a core file, wherever the machine puts them.
-# shellcheck disable=SC3045
-ulimit -c 0 2>/dev/null || :
-
-fail()
-{
-    failures=$((failures + 1))
-    printf 'FAIL: %s: %s\n' "$step" "$*"
-    sed 's/^/    stdout: /' "$out" | head -20
-    sed 's/^/    stderr: /' "$err" | head -20
-}
-
-# try STATUS COMMAND...: run it, keep its output, compare its exit status.
-try()
-{
-    wanted=$1
-    shift
-    step=$*
-    "$@" >"$out" 2>"$err" </dev/null
-    got=$?
-    [ "$got" -eq "$wanted" ] || fail "exit status $got, not $wanted"
-}
-
-# says FILE TEXT / says_not: a fixed text somewhere in the file. is: the whole of it.
-says()
-{
-    grep -qF -e "$2" "$1" || fail "'$2' is missing"
-}
-
-says_not()
-{
-    ! grep -qF -e "$2" "$1" || fail "'$2' should not be there"
-}
-
-is()
-{
-    printf '%s' "$2" | cmp -s - "$1" || fail "expected exactly '$2'"
-}
-
-one_line()
-{
-    [ "$(wc -l <"$1")" -eq 1 ] || fail "expected one line"
-}
-
-# files N: how many there are in the present directory; and take them away.
-files()
-{
-    found=$(find . -type f | wc -l)
-    [ "$found" -eq "$1" ] || fail "$found files, not $1: $(find . -type f | tr '\n' ' ')"
-    find . -mindepth 1 -delete
-}
+. "${srcdir:-.}/tests/integration/steps.sh"
 
 usage_is_explained()
 {
@@ -85,13 +19,13 @@ usage_is_explained()
     try 0 "$tmalloc" --version
     grep -qE '^tmalloc [0-9]+\.[0-9]+' "$out" || fail 'no version'
     one_line "$out"
-    for command in run stats; do
+    for command in run stats diff; do
         try 0 "$tmalloc" "$command" --help
         is "$err" ''
         says "$out" "Usage: tmalloc $command "
         says "$out" '--help'
     done
-    says "$out" '--key lineno|filename|traceback'
+    says "$out" '--key filename|lineno|traceback|function|module|domain'
     says "$out" '(default: lineno)'
 }
 
@@ -109,7 +43,8 @@ mistakes_are_answered()
     is "$err" 'tmalloc stats: FILE is missing; usage: tmalloc stats [OPTION]... FILE
 '
     try 2 "$tmalloc" stats --key line f
-    is "$err" "tmalloc stats: --key: expected lineno|filename|traceback, not 'line'
+    is "$err" "tmalloc stats: --key: expected \
+filename|lineno|traceback|function|module|domain, not 'line'
 "
     try 2 "$tmalloc" stats --limit=-1 f
     is "$err" "tmalloc stats: --limit: expected a number from 0 on, not '-1'
@@ -119,6 +54,17 @@ mistakes_are_answered()
 "
     try 2 "$tmalloc" stats --cumulative --key traceback f
     one_line "$err"
+    try 2 "$tmalloc" diff --cumulative --key domain f g
+    is "$err" "tmalloc diff: --cumulative goes with --key filename, lineno, function or \
+module, not with domain
+"
+    try 2 "$tmalloc" diff f
+    is "$err" 'tmalloc diff: OLD NEW is missing; usage: tmalloc diff [OPTION]... OLD NEW
+'
+    try 2 "$tmalloc" stats --metric bytes f
+    is "$err" "tmalloc stats: --metric: expected \
+inuse-bytes|inuse-blocks|alloc-bytes|alloc-blocks|temporary, not 'bytes'
+"
     try 2 "$tmalloc" run
     one_line "$err"
     try 2 "$tmalloc" run --nframe 0 true
@@ -350,7 +296,7 @@ if [ -e "$builddir/.libs/libtmalloc.so" ]; then
     the_environment_is_kept
     a_run_that_cannot_start_says_why
 fi
-[ "$failures" -eq 0 ] || exit 1
+finish
 if [ ! -e "$builddir/.libs/libtmalloc.so" ]; then
     echo 'skipped: run, for want of libtmalloc.so'
     exit 77

@@ -7,6 +7,7 @@
  *     tm-oracle OP ARG...     one question, in the working directory
  *     tm-oracle batch CASE    all questions whose headers stand in CASE/expected.txt
  *     tm-oracle size|fnmatch|env FILE     an answer a line
+ *     tm-oracle dump SET FILE  the set as a snapshot file, for `tmalloc` to be asked
  *
  * The two that are no functions of the API, amounts of memory in words and the value of
  * the variable that starts tracing, are asked of the code behind it.
@@ -21,6 +22,7 @@
 #include "base/compiler.h"
 #include "base/option.h"
 #include "oracle/lines.h"
+#include "pprof/dump.h"
 #include "view/service.h"
 #include "view/text.h"
 
@@ -29,7 +31,8 @@ enum { ARGS_MOST = 4, TEXTS_MOST = 10, TEXT_BYTES = 65536 };
 /* Frames of these sets have names, not addresses: there is nothing to look up. */
 const struct tmi_service *tmi_service(void)
 {
-    return NULL;
+    static const struct tmi_service service = {.dump = tmi_pprof_dump};
+    return &service;
 }
 
 static tm_key_t key_named(const char *name)
@@ -180,6 +183,16 @@ static void run_format(char *const args[])
     tm_snapshot_free(set);
 }
 
+static void run_dump(char *const args[])
+{
+    tm_snapshot_t *set = oracle_read_set(args[0]);
+    int err = tm_snapshot_dump(set, args[1]);
+    if (err != 0) {
+        oracle_fail(strerror(-err), args[1]);
+    }
+    tm_snapshot_free(set);
+}
+
 /* ---- lists ------------------------------------------------------------------------- */
 
 static void answer_size(char *rest)
@@ -263,7 +276,7 @@ static const struct question {
     {"stat", 3, run_stat},         {"diff", 4, run_diff}, {"filter", 2, run_filter},
     {"fstat", 4, run_fstat},       {"env", 1, run_env},   {"format", 4, run_format},
     {"tracestr", 1, run_tracestr}, {"size", 1, run_size}, {"fnmatch", 1, run_fnmatch},
-    {"batch", 1, run_batch},
+    {"batch", 1, run_batch},       {"dump", 2, run_dump},
 };
 
 static void ask(const char *name, size_t n, char *const args[])

@@ -245,3 +245,115 @@ Test(args, help_is_made_from_the_table)
                            "Dries in an hour.\n");
     free(text);
 }
+
+/* ---- options that commands share ----------------------------------------------------
+ */
+
+struct brush {
+    struct tmi_args_list hairs;
+    long width;
+};
+
+struct brushed {
+    long coats;
+    struct brush brush;
+};
+
+static const struct tmi_args_option brush_rows[] = {
+    {.name = "hair",
+     .letter = 'i',
+     .kind = TMI_ARGS_LIST,
+     .value = "KIND",
+     .help = "of a brush",
+     .offset = offsetof(struct brush, hairs)},
+    {.name = "width",
+     .kind = TMI_ARGS_NUMBER,
+     .value = "MM",
+     .preset = "50",
+     .help = "of a brush",
+     .min = 1,
+     .max = 500,
+     .offset = offsetof(struct brush, width)},
+    {0},
+};
+
+static const struct tmi_args_option coat_rows[] = {
+    {.name = "coats",
+     .letter = 'n',
+     .kind = TMI_ARGS_NUMBER,
+     .value = "N",
+     .preset = "2",
+     .help = "how many",
+     .min = 1,
+     .max = 9,
+     .offset = offsetof(struct brushed, coats)},
+};
+
+static const struct tmi_args_set sets[] = {{brush_rows, offsetof(struct brushed, brush)},
+                                           {0}};
+
+static const struct tmi_command varnish = {.name = "varnish",
+                                           .summary = "Varnish a door",
+                                           .operands = "DOOR",
+                                           .options = coat_rows,
+                                           .option_count = TMI_ARRAY_LEN(coat_rows),
+                                           .shared = sets,
+                                           .min_operands = 1,
+                                           .max_operands = 1};
+
+static int brush(const char *line, struct brushed *brushed)
+{
+    static char *argv[32];
+    int argc = 0;
+    char *rest = strdup(line);
+    for (char *word; (word = strsep(&rest, " ")) != NULL;) {
+        argv[argc++] = word;
+    }
+    argv[argc] = NULL;
+    *brushed = (struct brushed){0};
+    return tmi_args_parse(&varnish, argc, argv, brushed, &args);
+}
+
+Test(args, shared_rows_fill_their_own_part_of_the_struct)
+{
+    struct brushed brushed;
+    cr_assert_eq(brush("varnish door", &brushed), 0, "%s", args.error);
+    cr_expect_eq(brushed.coats, 2);
+    cr_expect_eq(brushed.brush.width, 50);
+    cr_expect_eq(brushed.brush.hairs.count, 0);
+    cr_assert_eq(brush("varnish -n 3 --width=7 door", &brushed), 0, "%s", args.error);
+    cr_expect_eq(brushed.coats, 3);
+    cr_expect_eq(brushed.brush.width, 7);
+    cr_expect_eq(brush("varnish --width=0 door", &brushed), -EINVAL);
+    cr_expect_str_eq(args.error, "--width: expected a number from 1 to 500, not '0'");
+    cr_expect_eq(brush("varnish --widht=9 door", &brushed), -EINVAL);
+    cr_expect_str_eq(args.error, "unknown option '--widht'; did you mean '--width'?");
+}
+
+Test(args, a_list_keeps_each_text_that_was_given)
+{
+    struct brushed brushed;
+    cr_assert_eq(brush("varnish -i hog --hair=ox -ipig door --hair hog", &brushed), 0);
+    static const char *const given[] = {"hog", "ox", "pig", "hog"};
+    cr_assert_eq(brushed.brush.hairs.count, TMI_ARRAY_LEN(given));
+    for (size_t i = 0; i < TMI_ARRAY_LEN(given); i++) {
+        cr_expect_str_eq(brushed.brush.hairs.items[i], given[i]);
+    }
+    cr_expect_eq(brush("varnish door --hair", &brushed), -EINVAL);
+    cr_expect_str_eq(args.error, "--hair needs a value: KIND");
+}
+
+Test(args, help_has_shared_options_behind_the_commands_own)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    tmi_args_help(&varnish, out);
+    fclose(out);
+    const char *own = strstr(text, "-n, --coats N");
+    const char *shared = strstr(text, "-i, --hair KIND");
+    cr_assert(own != NULL && shared != NULL, "%s", text);
+    cr_expect_lt((void *)own, (void *)shared);
+    cr_expect_not_null(strstr(text, "--width MM"));
+    free(text);
+}

@@ -73,16 +73,14 @@ static void expect(print_function *print, struct tmi_listing list, const char *e
     char *text = NULL;
     size_t len = 0;
     FILE *out = open_memstream(&text, &len);
-    tm_statistics_t *statistics =
-        tm_snapshot_statistics(snapshot, list.key, list.cumulative);
-    cr_assert_not_null(statistics);
     list.snapshot = snapshot;
     list.indent = list.indent == NULL ? "" : list.indent;
-    list.statistics = statistics;
+    list.metric = list.metric == NULL ? tmi_metric_at(0) : list.metric;
+    cr_assert_eq(tmi_listing_make(&list), 0);
     print(out, &list);
     fclose(out);
     cr_expect_str_eq(text, expected, "got:\n%s", text);
-    tm_statistics_free(statistics);
+    tmi_listing_release(&list);
     free(text);
 }
 
@@ -251,7 +249,176 @@ Test(print, sums_that_do_not_fit_stay_at_the_largest_number)
     add_trace(UINT64_MAX, 2, add_location("/nowhere/a.c", 1, "f"), caller);
     add_trace(1, UINT64_MAX, add_location("/nowhere/b.c", 1, "g"), caller);
     tmi_snapshot_finish(snapshot);
-    struct tmi_amount total = tmi_print_total(snapshot);
+    struct tmi_listing list = {.snapshot = snapshot};
+    struct tmi_amount total = tmi_listing_total(&list);
     cr_expect_eq(total.size, UINT64_MAX);
     cr_expect_eq(total.count, UINT64_MAX);
+}
+
+/* ---- other keys -------------------------------------------------------------------- */
+
+Test(print, functions_with_their_file_and_modules_by_name)
+{
+    begin_example();
+    expect(tmi_print_text, LIST(.key = TM_KEY_FUNCTION, .limit = 3),
+           "parse (/nowhere/a.c): size=4855 KiB, count=39328, average=126 B\n"
+           "load (/nowhere/b.c): size=1000 B, count=3, average=333 B\n"
+           "inflate (/usr/lib/libz.so.1): size=500 B, count=1, average=500 B\n"
+           "1 other: size=300 B, count=2\n"
+           "Total: size=4857 KiB, count=39334\n");
+    expect(tmi_print_text, LIST(.key = TM_KEY_MODULE),
+           "<unknown>: size=4856 KiB, count=39331, average=126 B\n"
+           "/usr/lib/libz.so.1: size=800 B, count=3, average=267 B\n"
+           "Total: size=4857 KiB, count=39334\n");
+    expect(tmi_print_text, LIST(.key = TM_KEY_DOMAIN),
+           "domain 0: size=4857 KiB, count=39334, average=126 B\n"
+           "Total: size=4857 KiB, count=39334\n");
+    expect(tmi_print_tsv, LIST(.key = TM_KEY_FUNCTION, .limit = 2),
+           "4971520\t39328\t0:parse\n"
+           "1000\t3\t0:load\n");
+    expect(tmi_print_tsv, LIST(.key = TM_KEY_DOMAIN), "4973320\t39334\t0:domain%200\n");
+}
+
+/* ---- metrics ----------------------------------------------------------------------- */
+
+static void add_numbers(uint64_t bytes, uint64_t blocks, uint64_t all_bytes,
+                        uint64_t all_blocks, uint64_t temporary, uint32_t place)
+{
+    uint64_t numbers[TMI_VALUE_COUNT] = {[TMI_INUSE_BYTES] = bytes,
+                                         [TMI_INUSE_BLOCKS] = blocks,
+                                         [TMI_ALLOC_BYTES] = all_bytes,
+                                         [TMI_ALLOC_BLOCKS] = all_blocks,
+                                         [TMI_TEMPORARY_BLOCKS] = temporary};
+    cr_assert_eq(tmi_snapshot_add_trace(snapshot, 0, numbers, &place, 1, 1), 0);
+}
+
+/* By a.c: much held; by b.c: many held; by c.c: nothing held, most was allocated. */
+static void begin_numbers(void)
+{
+    begin();
+    add_numbers(1000, 1, 1000, 1, 0, add_location("/nowhere/a.c", 1, "a"));
+    add_numbers(20, 2, 70, 7, 3, add_location("/nowhere/b.c", 2, "b"));
+    add_numbers(0, 0, 5000, 5, 4, add_location("/nowhere/c.c", 3, "c"));
+    tmi_snapshot_finish(snapshot);
+}
+
+static void expect_metric(int place, const char *expected)
+{
+    begin_numbers();
+    const struct tmi_metric *metric = tmi_metric_at(place);
+    tmi_metric_apply(metric, snapshot);
+    expect(tmi_print_text, LIST(.key = TM_KEY_LINENO, .metric = metric), expected);
+}
+
+Test(print, each_metric_has_its_numbers_and_its_order)
+{
+    expect_metric(0, "/nowhere/a.c:1: size=1000 B, count=1, average=1000 B\n"
+                     "/nowhere/b.c:2: size=20 B, count=2, average=10 B\n"
+                     "Total: size=1020 B, count=3\n");
+    expect_metric(1, "/nowhere/b.c:2: size=20 B, count=2, average=10 B\n"
+                     "/nowhere/a.c:1: size=1000 B, count=1, average=1000 B\n"
+                     "Total: size=1020 B, count=3\n");
+    expect_metric(2, "/nowhere/c.c:3: allocated=5000 B, count=5, average=1000 B\n"
+                     "/nowhere/a.c:1: allocated=1000 B, count=1, average=1000 B\n"
+                     "/nowhere/b.c:2: allocated=70 B, count=7, average=10 B\n"
+                     "Total: allocated=6070 B, count=13\n");
+    expect_metric(3, "/nowhere/b.c:2: allocated=70 B, count=7, average=10 B\n"
+                     "/nowhere/c.c:3: allocated=5000 B, count=5, average=1000 B\n"
+                     "/nowhere/a.c:1: allocated=1000 B, count=1, average=1000 B\n"
+                     "Total: allocated=6070 B, count=13\n");
+    expect_metric(4, "/nowhere/c.c:3: temporary=4\n"
+                     "/nowhere/b.c:2: temporary=3\n"
+                     "Total: temporary=7\n");
+}
+
+/* ---- comparisons ------------------------------------------------------------------- */
+
+/* a.c grows, b.c stays, c.c goes, d.c comes. */
+static tm_snapshot_t *begin_comparison(void)
+{
+    begin();
+    uint32_t stays = add_location("/nowhere/b.c", 2, "b");
+    add_trace(100, 1, add_location("/nowhere/a.c", 1, "a"), stays);
+    add_trace(50, 5, stays, stays);
+    add_trace(300, 3, add_location("/nowhere/c.c", 3, "c"), stays);
+    tmi_snapshot_finish(snapshot);
+    tm_snapshot_t *old = snapshot;
+    begin();
+    stays = add_location("/nowhere/b.c", 2, "b");
+    add_trace(1124, 2, add_location("/nowhere/a.c", 1, "a"), stays);
+    add_trace(50, 5, stays, stays);
+    add_trace(7, 7, add_location("/nowhere/d.c", 4, "d"), stays);
+    tmi_snapshot_finish(snapshot);
+    return old;
+}
+
+Test(print, a_comparison_tells_what_changed)
+{
+    tm_snapshot_t *old = begin_comparison();
+    expect(tmi_print_text, LIST(.key = TM_KEY_LINENO, .old = old),
+           "/nowhere/a.c:1: size=1124 B (+1024 B), count=2 (+1), average=562 B\n"
+           "/nowhere/c.c:3: size=0 B (-300 B), count=0 (-3)\n"
+           "/nowhere/d.c:4: size=7 B (+7 B), count=7 (+7), average=1 B\n"
+           "1 unchanged\n"
+           "Total: size=1181 B (+731 B), count=14 (+5)\n");
+    expect(tmi_print_text, LIST(.key = TM_KEY_LINENO, .old = old, .limit = 1),
+           "/nowhere/a.c:1: size=1124 B (+1024 B), count=2 (+1), average=562 B\n"
+           "2 other: size=7 B (-293 B), count=7 (+4)\n"
+           "1 unchanged\n"
+           "Total: size=1181 B (+731 B), count=14 (+5)\n");
+    expect(tmi_print_tsv, LIST(.key = TM_KEY_LINENO, .old = old),
+           "1124\t1024\t2\t1\t1:/nowhere/a.c\n"
+           "0\t-300\t0\t-3\t3:/nowhere/c.c\n"
+           "7\t7\t7\t7\t4:/nowhere/d.c\n"
+           "50\t0\t5\t0\t2:/nowhere/b.c\n");
+    expect(tmi_print_text,
+           LIST(.key = TM_KEY_LINENO, .old = old, .limit = 1, .metric = tmi_metric_at(1)),
+           "/nowhere/d.c:4: size=7 B (+7 B), count=7 (+7), average=1 B\n"
+           "2 other: size=1124 B (+724 B), count=2 (-2)\n"
+           "1 unchanged\n"
+           "Total: size=1181 B (+731 B), count=14 (+5)\n");
+}
+
+/* ---- JSON -------------------------------------------------------------------------- */
+
+Test(print, json_has_what_is_known_of_each_frame)
+{
+    begin();
+    uint32_t caller = add_location("/nowhere/main.c", 10, "main");
+    add_trace(8, 2, add_location("/a \"b\"\\\t\x01\xc3\xbc\xff.c", 3, "f<int>"), caller);
+    add_trace(4, 1, add_location("", 0, "inflate"), caller);
+    tmi_snapshot_finish(snapshot);
+    expect(
+        tmi_print_json, LIST(.key = TM_KEY_TRACEBACK, .limit = 1),
+        "{\"metric\": \"inuse-bytes\", \"key\": \"traceback\", \"cumulative\": false,\n"
+        " \"total\": {\"size\": 12, \"count\": 3}, \"groups\": 2,\n"
+        " \"statistics\": [\n"
+        "  {\"size\": 8, \"count\": 2, \"traceback\": ["
+        "{\"file\": \"/nowhere/main.c\", \"line\": 10, \"function\": \"main\", "
+        "\"module\": \"\"}, "
+        "{\"file\": \"/a \\\"b\\\"\\\\\\t\\u0001\xc3\xbc\xef\xbf\xbd.c\", "
+        "\"line\": 3, \"function\": \"f<int>\", \"module\": \"\"}]}\n"
+        " ]}\n");
+}
+
+Test(print, json_of_nothing_and_of_a_comparison)
+{
+    begin();
+    tmi_snapshot_finish(snapshot);
+    expect(tmi_print_json, LIST(.key = TM_KEY_LINENO),
+           "{\"metric\": \"inuse-bytes\", \"key\": \"lineno\", \"cumulative\": false,\n"
+           " \"total\": {\"size\": 0, \"count\": 0}, \"groups\": 0,\n"
+           " \"statistics\": []}\n");
+    tm_snapshot_t *old = begin_comparison();
+    expect(
+        tmi_print_json,
+        LIST(.key = TM_KEY_FILENAME, .old = old, .limit = 1, .cumulative = true),
+        "{\"metric\": \"inuse-bytes\", \"key\": \"filename\", \"cumulative\": true,\n"
+        " \"total\": {\"size\": 1181, \"size_diff\": 731, \"count\": 14, "
+        "\"count_diff\": 5}, \"groups\": 4,\n"
+        " \"differences\": [\n"
+        "  {\"size\": 1124, \"size_diff\": 1024, \"count\": 2, \"count_diff\": 1, "
+        "\"traceback\": [{\"file\": \"/nowhere/a.c\", \"line\": 0, \"function\": \"a\", "
+        "\"module\": \"\"}]}\n"
+        " ]}\n");
 }

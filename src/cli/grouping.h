@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What listings are grouped by, how much of them is printed and as what: options that
+ * `stats` and `diff` have alike.
+ */
+#ifndef TMI_GROUPING_H
+#define TMI_GROUPING_H
+
+#include <stdbool.h>
+
+#include "cli/args.h"
+#include "cli/listing.h"
+
+struct tmi_grouping {
+    int key; /* in the order of the row's words, which is that of enum tm_key */
+    bool cumulative;
+    long limit; /* negative: what suits the format */
+    int format; /* enum tmi_format */
+};
+
+extern const struct tmi_args_option tmi_grouping_rows[];
+
+/* The entry of tmi_command.shared; `field` is the grouping in the command's struct. */
+#define TMI_GROUPING_SET(type, field)                                                    \
+    {                                                                                    \
+        tmi_grouping_rows, offsetof(type, field)                                         \
+    }
+
+/* False when the options contradict each other: one line on stderr has said how. */
+bool tmi_grouping_check(const struct tmi_grouping *grouping, const char *command);
+
+/*
+ * Group, print to stdout, release: `list` has the snapshot, the older one if two are
+ * compared, and the metric. An exit status.
+ */
+int tmi_grouping_report(const struct tmi_grouping *grouping, struct tmi_listing *list);
+
+#endif

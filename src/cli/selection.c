@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From options to tracemalloc's filters:
+ *
+ *     --include a --include b:7 --exclude c --domain 3
+ *         (a or b:7)  and not c   and domain 3
+ *
+ * Each PATTERN[:LINE] is a filter of its own; the domain is one more step behind them, so
+ * that it holds for all. What stands behind the last colon is a line when it is a number;
+ * a name that ends so is written with a set: `a[:]3`.
+ */
+#include "cli/selection.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/snapfile.h"
+#include "view/snapshot.h"
+
+#define FIELD(name) offsetof(struct tmi_selection, name)
+
+const struct tmi_args_option tmi_selection_rows[] = {
+    {.name = "include",
+     .letter = 'i',
+     .kind = TMI_ARGS_LIST,
+     .value = "PATTERN[:LINE]",
+     .help = "only stacks whose newest frame is in a file (and line) that\n"
+             "matches, `*` standing for anything; more than one: any of them",
+     .offset = FIELD(include)},
+    {.name = "exclude",
+     .letter = 'x',
+     .kind = TMI_ARGS_LIST,
+     .value = "PATTERN[:LINE]",
+     .help = "not those; may be given more than once",
+     .offset = FIELD(exclude)},
+    {.name = "all-frames",
+     .letter = 'a',
+     .kind = TMI_ARGS_FLAG,
+     .help = "--include and --exclude look at every frame of a stack",
+     .offset = FIELD(all_frames)},
+    {.name = "domain",
+     .letter = 'd',
+     .kind = TMI_ARGS_TEXT,
+     .value = "DOMAIN",
+     .help = "only memory of that domain, by its name or number",
+     .offset = FIELD(domain)},
+    {.name = "metric",
+     .letter = 'm',
+     .kind = TMI_ARGS_CHOICE,
+     .value = TMI_METRIC_NAMES,
+     .preset = "inuse-bytes",
+     .help = "what to count, and order by: memory held when the snapshot was\n"
+             "taken, all that was allocated, or temporary blocks (freed by the\n"
+             "thread whose latest allocation they were)",
+     .offset = FIELD(metric)},
+    {0},
+};
+
+/* ---- filters ------------------------------------------------------------------------
+ */
+
+/* The number that all of `text` is, as far as 32 bits go. */
+static bool read_number(const char *text, uint32_t *number)
+{
+    char *end;
+    errno = 0;
+    unsigned long value = strtoul(text, &end, 10);
+    *number = (uint32_t)value;
+    return *text >= '0' && *text <= '9' && *end == '\0' && errno == 0 &&
+           value <= UINT32_MAX;
+}
+
+/* The filter that PATTERN[:LINE] stands for; its pattern is malloc's. -ENOMEM. */
+static int read_filter(const char *text, tm_filter_t *filter)
+{
+    const char *colon = strrchr(text, ':');
+    filter->has_lineno = colon != NULL && read_number(colon + 1, &filter->lineno);
+    size_t len = filter->has_lineno ? (size_t)(colon - text) : strlen(text);
+    filter->filename_pattern = strndup(text, len);
+    return filter->filename_pattern == NULL ? -ENOMEM : 0;
+}
+
+static int read_filters(const struct tmi_selection *selection, tm_filter_t *filters)
+{
+    size_t n = 0;
+    int err = 0;
+    for (size_t i = 0; i < selection->include.count && err == 0; i++) {
+        filters[n].inclusive = true;
+        err = read_filter(selection->include.items[i], &filters[n++]);
+    }
+    for (size_t i = 0; i < selection->exclude.count && err == 0; i++) {
+        err = read_filter(selection->exclude.items[i], &filters[n++]);
+    }
+    for (size_t i = 0; i < n; i++) {
+        filters[i].all_frames = selection->all_frames;
+    }
+    return err;
+}
+
+/* What filters let through takes the place of *snapshot. */
+static int replace(tm_snapshot_t **snapshot, const tm_filter_t *filters, size_t n)
+{
+    tm_snapshot_t *filtered = tm_snapshot_filter_traces(*snapshot, filters, n);
+    if (filtered == NULL) {
+        return -errno;
+    }
+    tm_snapshot_free(*snapshot);
+    *snapshot = filtered;
+    return 0;
+}
+
+static int filter_files(const struct tmi_selection *selection, tm_snapshot_t **snapshot)
+{
+    size_t n = selection->include.count + selection->exclude.count;
+    if (n == 0) {
+        return 0;
+    }
+    tm_filter_t *filters = calloc(n, sizeof(*filters));
+    if (filters == NULL) {
+        return -ENOMEM;
+    }
+    int err = read_filters(selection, filters);
+    if (err == 0) {
+        err = replace(snapshot, filters, n);
+    }
+    for (size_t i = 0; i < n; i++) {
+        free((char *)filters[i].filename_pattern);
+    }
+    free(filters);
+    return err;
+}
+
+/* By name first: a domain may be called "7". */
+static bool find_domain(const struct tm_snapshot *s, const char *name,
+                        tm_domain_t *domain)
+{
+    for (uint32_t i = 0; i < s->domain_count; i++) {
+        if (strcmp(s->domains[i].name, name) == 0) {
+            *domain = s->domains[i].domain;
+            return true;
+        }
+    }
+    return read_number(name, domain);
+}
+
+static int filter_domain(const struct tmi_selection *selection, tm_snapshot_t **snapshot)
+{
+    if (selection->domain == NULL) {
+        return 0;
+    }
+    tm_filter_t filter = {.inclusive = true, .has_domain = true};
+    if (!find_domain(*snapshot, selection->domain, &filter.domain)) {
+        return -ENOENT;
+    }
+    return replace(snapshot, &filter, 1);
+}
+
+/* ---- opening ------------------------------------------------------------------------
+ */
+
+tm_snapshot_t *tmi_selection_open_all(const struct tmi_selection *selection,
+                                      const char *path)
+{
+    tm_snapshot_t *snapshot = tmi_snapfile_open(path);
+    if (snapshot == NULL) {
+        return NULL;
+    }
+    int err = filter_files(selection, &snapshot);
+    if (err == 0) {
+        err = filter_domain(selection, &snapshot);
+    }
+    if (err == -ENOENT) {
+        fprintf(stderr, "tmalloc: %s: has no domain called '%s'\n", path,
+                selection->domain);
+    } else if (err != 0) {
+        fprintf(stderr, "tmalloc: %s: %s\n", path, strerror(-err));
+    }
+    if (err != 0) {
+        tm_snapshot_free(snapshot);
+        return NULL;
+    }
+    return snapshot;
+}
+
+tm_snapshot_t *tmi_selection_open(const struct tmi_selection *selection, const char *path)
+{
+    tm_snapshot_t *snapshot = tmi_selection_open_all(selection, path);
+    if (snapshot != NULL) {
+        tmi_metric_apply(tmi_metric_at(selection->metric), snapshot);
+    }
+    return snapshot;
+}

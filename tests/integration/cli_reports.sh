@@ -1,0 +1,176 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Reports of the command line tool on snapshots whose every trace is written down here:
+# which traces the options let through, how they are grouped, and the exact text. A set is
+# a file of lines `trace DOMAIN SIZE COUNT TOTAL NFRAMES LINE:FILE...`, COUNT blocks of
+# SIZE bytes each, the oldest frame first; tm-oracle makes a snapshot file of it.
+. "${srcdir:-.}/tests/integration/steps.sh"
+oracle=$builddir/tests/tm-oracle
+
+# snapshot FILE <SET
+snapshot()
+{
+    cat >"$work/set"
+    "$oracle" dump "$work/set" "$1" || exit 99
+}
+
+make_snapshots()
+{
+    snapshot old <<'EOF'
+limit 3
+trace 0 100 10 2 2 10:main.c 20:lib/parse.c
+trace 0 50 4 2 2 11:main.c 21:lib/parse.c
+trace 3 7 1 2 2 12:main.c 5:gpu.c
+EOF
+    snapshot new <<'EOF'
+limit 3
+trace 0 100 12 2 2 10:main.c 20:lib/parse.c
+trace 0 50 4 2 2 11:main.c 21:lib/parse.c
+trace 0 1000 1 3 3 10:main.c 20:lib/parse.c 9:lib/a%3A7
+trace 3 7 3 2 2 12:main.c 5:gpu.c
+EOF
+}
+
+# tsv EXPECTED OPTION...: the whole of what `stats --format tsv` says of `new`; in EXPECTED
+# blanks stand for tabs.
+tsv()
+{
+    expected=$(printf '%s' "$1" | tr ' ' '\t')
+    shift
+    try 0 "$tmalloc" stats --format tsv "$@" new
+    [ "$(cat "$out")" = "$expected" ] || fail "expected exactly '$expected'"
+}
+
+filters_choose_traces()
+{
+    tsv '1200 12 20:lib/parse.c
+1000 1 9:lib/a%3A7
+200 4 21:lib/parse.c
+21 3 5:gpu.c'
+    tsv '1200 12 20:lib/parse.c
+200 4 21:lib/parse.c' --include '*parse.c'
+    tsv '1200 12 20:lib/parse.c
+1000 1 9:lib/a%3A7' --include '*parse.c:20' --all-frames
+    tsv '200 4 21:lib/parse.c
+21 3 5:gpu.c' -i 'lib/parse.c:21' -i gpu.c
+    tsv '1000 1 9:lib/a%3A7
+21 3 5:gpu.c' --exclude lib/parse.c
+    tsv '200 4 21:lib/parse.c' -i 'lib/*' -x '*a?7' -x '*:20'
+    tsv '21 3 5:gpu.c' --exclude main.c:10 --exclude main.c:11 -a
+    tsv '' --include nowhere.c
+}
+
+# What looks like a line is one; a set keeps it from looking so.
+a_colon_in_a_pattern()
+{
+    tsv '' --include 'lib/a:7'
+    tsv '1000 1 9:lib/a%3A7' --include 'lib/a[:]7'
+    tsv '1000 1 9:lib/a%3A7' --include 'lib/a[:]7:9'
+    tsv '' --include 'lib/a[:]7:8'
+    tsv '1000 1 9:lib/a%3A7' --include '*:*'
+}
+
+the_domain_holds_for_all()
+{
+    tsv '21 3 5:gpu.c' --domain 3
+    tsv '' --domain 3 --include 'lib/*'
+    tsv '21 3 5:gpu.c' -d 3 -x 'lib/*'
+    tsv '' --domain 4
+    try 1 "$tmalloc" stats --domain gpu new
+    is "$err" "tmalloc: new: has no domain called 'gpu'
+"
+}
+
+every_key_groups()
+{
+    tsv '1400 16 0:lib/parse.c
+1000 1 0:lib/a%3A7
+21 3 0:gpu.c' --key filename
+    tsv '2421 20 0:main.c
+2400 17 0:lib/parse.c
+1000 1 0:lib/a%3A7
+21 3 0:gpu.c' --key filename --cumulative
+    try 0 "$tmalloc" stats --key traceback -f tsv -n 2 new
+    is "$out" '1200	12	10:main.c 20:lib/parse.c
+1000	1	10:main.c 20:lib/parse.c 9:lib/a%3A7
+'
+    try 0 "$tmalloc" stats --key domain new
+    is "$out" 'domain 0: size=2400 B, count=17, average=141 B
+domain 3: size=21 B, count=3, average=7 B
+Total: size=2421 B, count=20
+'
+    try 0 "$tmalloc" stats --key domain --format tsv new
+    is "$out" '2400	17	0:domain%200
+21	3	0:domain%203
+'
+}
+
+a_metric_orders()
+{
+    tsv '1200 12 20:lib/parse.c
+200 4 21:lib/parse.c
+21 3 5:gpu.c
+1000 1 9:lib/a%3A7' --metric inuse-blocks
+    tsv '' --metric temporary
+}
+
+diffs_compare()
+{
+    try 0 "$tmalloc" diff old new
+    is "$err" ''
+    is "$out" 'lib/a:7:9: size=1000 B (+1000 B), count=1 (+1), average=1000 B
+lib/parse.c:20: size=1200 B (+200 B), count=12 (+2), average=100 B
+gpu.c:5: size=21 B (+14 B), count=3 (+2), average=7 B
+1 unchanged
+Total: size=2421 B (+1214 B), count=20 (+5)
+'
+    try 0 "$tmalloc" diff --format tsv new old
+    is "$out" '0	-1000	0	-1	9:lib/a%3A7
+1000	-200	10	-2	20:lib/parse.c
+7	-14	1	-2	5:gpu.c
+200	0	4	0	21:lib/parse.c
+'
+    try 0 "$tmalloc" diff -f tsv --metric inuse-blocks --include '*.c' old new
+    is "$out" '1200	200	12	2	20:lib/parse.c
+21	14	3	2	5:gpu.c
+200	0	4	0	21:lib/parse.c
+'
+    try 0 "$tmalloc" diff old old
+    is "$out" '3 unchanged
+Total: size=1207 B (+0 B), count=15 (+0)
+'
+    try 1 "$tmalloc" diff old missing
+    is "$out" ''
+    one_line "$err"
+    says "$err" 'No such file or directory'
+}
+
+json_is_json()
+{
+    try 0 "$tmalloc" stats --format json --limit 1 --key traceback new
+    is "$out" '{"metric": "inuse-bytes", "key": "traceback", "cumulative": false,
+ "total": {"size": 2421, "count": 20}, "groups": 4,
+ "statistics": [
+  {"size": 1200, "count": 12, "traceback": [{"file": "main.c", "line": 10, "function": "", "module": ""}, {"file": "lib/parse.c", "line": 20, "function": "", "module": ""}]}
+ ]}
+'
+    if python3 -c 'import json' 2>/dev/null; then
+        for command in 'stats new' 'diff old new'; do
+            # shellcheck disable=SC2086
+            try 0 "$tmalloc" $command --format json
+            cp "$out" "$work/json"
+            try 0 python3 -m json.tool "$work/json"
+        done
+    fi
+}
+
+make_snapshots
+filters_choose_traces
+a_colon_in_a_pattern
+the_domain_holds_for_all
+every_key_groups
+a_metric_orders
+diffs_compare
+json_is_json
+finish
