@@ -2,12 +2,12 @@
 /*
  * From options to tracemalloc's filters:
  *
- *     --include a --include b:7 --exclude c --domain 3
- *         (a or b:7)  and not c   and domain 3
+ *     --include a --include b:7 --exclude c --domain 3 --domain 4
+ *         (a or b:7)  and not c   and (domain 3 or 4)
  *
- * Each PATTERN[:LINE] is a filter of its own; the domain is one more step behind them, so
- * that it holds for all. What stands behind the last colon is a line when it is a number;
- * a name that ends so is written with a set: `a[:]3`.
+ * Each PATTERN[:LINE] is a filter of its own; domains are one more step behind them, so
+ * that they hold for all. What stands behind the last colon is a line when it is a
+ * number; a name that ends so is written with a set: `a[:]3`.
  */
 #include "cli/selection.h"
 
@@ -42,10 +42,16 @@ const struct tmi_args_option tmi_selection_rows[] = {
      .offset = FIELD(all_frames)},
     {.name = "domain",
      .letter = 'd',
-     .kind = TMI_ARGS_TEXT,
+     .kind = TMI_ARGS_LIST,
      .value = "DOMAIN",
-     .help = "only memory of that domain, by its name or number",
+     .help = "only memory of that domain, by its name or number; more than\n"
+             "one: of any of them",
      .offset = FIELD(domain)},
+    {.name = "exclude-domain",
+     .kind = TMI_ARGS_LIST,
+     .value = "DOMAIN",
+     .help = "no memory of that domain; may be given more than once",
+     .offset = FIELD(exclude_domain)},
     {.name = "metric",
      .letter = 'm',
      .kind = TMI_ARGS_CHOICE,
@@ -145,16 +151,43 @@ static bool find_domain(const struct tm_snapshot *s, const char *name,
     return read_number(name, domain);
 }
 
-static int filter_domain(const struct tmi_selection *selection, tm_snapshot_t **snapshot)
+/* -EINVAL when a domain is not to be found; a line has said which. */
+static int read_domains(const struct tmi_args_list *names, bool inclusive,
+                        const char *path, const struct tm_snapshot *s,
+                        tm_filter_t *filters)
 {
-    if (selection->domain == NULL) {
+    for (size_t i = 0; i < names->count; i++) {
+        filters[i] = (tm_filter_t){.inclusive = inclusive, .has_domain = true};
+        if (!find_domain(s, names->items[i], &filters[i].domain)) {
+            fprintf(stderr, "tmalloc: %s: has no domain called '%s'\n", path,
+                    names->items[i]);
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
+static int filter_domains(const struct tmi_selection *selection, const char *path,
+                          tm_snapshot_t **snapshot)
+{
+    const struct tmi_args_list *in = &selection->domain;
+    const struct tmi_args_list *out = &selection->exclude_domain;
+    if (in->count + out->count == 0) {
         return 0;
     }
-    tm_filter_t filter = {.inclusive = true, .has_domain = true};
-    if (!find_domain(*snapshot, selection->domain, &filter.domain)) {
-        return -ENOENT;
+    tm_filter_t *filters = calloc(in->count + out->count, sizeof(*filters));
+    if (filters == NULL) {
+        return -ENOMEM;
     }
-    return replace(snapshot, &filter, 1);
+    int err = read_domains(in, true, path, *snapshot, filters);
+    if (err == 0) {
+        err = read_domains(out, false, path, *snapshot, filters + in->count);
+    }
+    if (err == 0) {
+        err = replace(snapshot, filters, in->count + out->count);
+    }
+    free(filters);
+    return err;
 }
 
 /* ---- opening ------------------------------------------------------------------------
@@ -169,12 +202,9 @@ tm_snapshot_t *tmi_selection_open_all(const struct tmi_selection *selection,
     }
     int err = filter_files(selection, &snapshot);
     if (err == 0) {
-        err = filter_domain(selection, &snapshot);
+        err = filter_domains(selection, path, &snapshot);
     }
-    if (err == -ENOENT) {
-        fprintf(stderr, "tmalloc: %s: has no domain called '%s'\n", path,
-                selection->domain);
-    } else if (err != 0) {
+    if (err != 0 && err != -EINVAL) {
         fprintf(stderr, "tmalloc: %s: %s\n", path, strerror(-err));
     }
     if (err != 0) {

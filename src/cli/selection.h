@@ -16,7 +16,8 @@ struct tmi_selection {
     struct tmi_args_list include; /* PATTERN[:LINE] each */
     struct tmi_args_list exclude;
     bool all_frames;
-    const char *domain; /* number or name; NULL: all */
+    struct tmi_args_list domain; /* numbers or names; none: all */
+    struct tmi_args_list exclude_domain;
     int metric;
 };
 

@@ -77,6 +77,11 @@ the_domain_holds_for_all()
     tsv '' --domain 3 --include 'lib/*'
     tsv '21 3 5:gpu.c' -d 3 -x 'lib/*'
     tsv '' --domain 4
+    tsv '1200 12 20:lib/parse.c
+21 3 5:gpu.c' -d 3 -d 0 --domain=9 -i '*:20' -i gpu.c
+    tsv '21 3 5:gpu.c' --exclude-domain 0
+    tsv '' --exclude-domain 3 -i gpu.c
+    tsv '' --domain 3 --exclude-domain 3
     try 1 "$tmalloc" stats --domain gpu new
     is "$err" "tmalloc: new: has no domain called 'gpu'
 "

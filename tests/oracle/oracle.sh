@@ -22,9 +22,13 @@ export PYTHONDONTWRITEBYTECODE=1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# check FOLDER: all cases and vectors in it, the order of traces included
+# check FOLDER: all cases and vectors in it, the order of traces included; then the same
+# cases through the command
 check()
 {
+    echo 'tmalloc stats and diff:'
+    "$python" "$srcdir/tests/oracle/cli.py" "$builddir/tmalloc" "$answers" "$1/cases"
+    echo 'the C API:'
     "$python" "$srcdir/tests/oracle/check.py" --exact-order --skip-tag neglimit -k 5 -v \
         --batch "'$answers' batch {case}" --cmd-size "'$answers' size {file}" \
         --cmd-fnmatch "'$answers' fnmatch {file}" --cmd-env "'$answers' env {file}" \

@@ -73,9 +73,12 @@ enum { INUSE = 0, ALLOC = 2 };
 
 Test(selection, a_domain_goes_by_its_name_or_number)
 {
-    expect_one((struct tmi_selection){.domain = "gpu"}, 100, 2);
-    expect_one((struct tmi_selection){.domain = "1"}, 100, 2);
-    expect_one((struct tmi_selection){.domain = "7"}, 10, 1);
+    const char *name[] = {"gpu"};
+    const char *number[] = {"1"};
+    const char *both[] = {"7"};
+    expect_one((struct tmi_selection){.domain = {name, 1}}, 100, 2);
+    expect_one((struct tmi_selection){.domain = {number, 1}}, 100, 2);
+    expect_one((struct tmi_selection){.domain = {both, 1}}, 10, 1);
 }
 
 Test(selection, what_is_not_live_any_more_is_there_for_other_metrics)
@@ -90,7 +93,8 @@ Test(selection, what_is_not_live_any_more_is_there_for_other_metrics)
 
 Test(selection, all_numbers_stay_where_all_are_wanted)
 {
-    struct tmi_selection gpu = {.domain = "gpu", .metric = ALLOC};
+    const char *name[] = {"gpu"};
+    struct tmi_selection gpu = {.domain = {name, 1}, .metric = ALLOC};
     struct tm_snapshot *s = tmi_selection_open_all(&gpu, path);
     cr_assert_not_null(s);
     cr_assert_eq(s->trace_count, 1);
