@@ -21,7 +21,7 @@
 #include "base/compiler.h"
 #include "cli/nearest.h"
 
-enum { MOST_OPTIONS = 32, ROW = 256, HELP = 'h', HELP_COLUMN = 26 };
+enum { MOST_OPTIONS = 32, ROW = 256, HELP = 'h', HELP_COLUMN = 26, HELP_WIDTH = 80 };
 
 /* getopt's view of a table. */
 struct getopt_table {
@@ -117,6 +117,20 @@ static int set_number(const struct tmi_args_option *row, const char *text, long 
                   row->min, row->max, text);
 }
 
+static int set_decimal(const struct tmi_args_option *row, const char *text, double *field,
+                       struct tmi_args *args)
+{
+    char *end;
+    double number = strtod(text, &end);
+    if (*text != '\0' && text[strspn(text, "0123456789.")] == '\0' && *end == '\0' &&
+        number >= (double)row->min && number <= (double)row->max) {
+        *field = number;
+        return 0;
+    }
+    return refuse(args, "--%s: expected a number from %ld to %ld, not '%.40s'", row->name,
+                  row->min, row->max, text);
+}
+
 /* The place of `text` among the words that '|' separates; -1 when it is none of them. */
 static int find_word(const char *words, const char *text)
 {
@@ -153,6 +167,8 @@ static int set_value(const struct tmi_args_option *row, const char *text, void *
         return 0;
     case TMI_ARGS_NUMBER:
         return set_number(row, text, field, args);
+    case TMI_ARGS_DECIMAL:
+        return set_decimal(row, text, field, args);
     case TMI_ARGS_CHOICE: {
         int place = find_word(row->value, text);
         if (place < 0) {
@@ -312,21 +328,29 @@ static void print_names(const struct tmi_args_option *row, FILE *out)
     fprintf(out, "%*s", HELP_COLUMN - len, "");
 }
 
+/* Words of `text` in the right column; the line already has `column` characters. */
+static void print_words(const char *text, size_t column, FILE *out)
+{
+    while (*text != '\0') {
+        size_t len = strcspn(text, " ");
+        if (column > HELP_COLUMN && column + 1 + len > HELP_WIDTH) {
+            fprintf(out, "\n%*s", HELP_COLUMN, "");
+            column = HELP_COLUMN;
+        }
+        column += (size_t)fprintf(out, "%s%.*s", column > HELP_COLUMN ? " " : "",
+                                  (int)len, text);
+        text += len + (text[len] == ' ');
+    }
+}
+
 static void print_option(const struct tmi_args_option *row, FILE *out)
 {
+    char text[512];
+    snprintf(text, sizeof(text), "%s%s%s%s", row->help,
+             row->preset != NULL ? " (default: " : "",
+             row->preset != NULL ? row->preset : "", row->preset != NULL ? ")" : "");
     print_names(row, out);
-    for (const char *line = row->help;;) {
-        size_t len = strcspn(line, "\n");
-        fprintf(out, "%.*s", (int)len, line);
-        if (line[len] == '\0') {
-            break;
-        }
-        fprintf(out, "\n%*s", HELP_COLUMN, "");
-        line += len + 1;
-    }
-    if (row->preset != NULL) {
-        fprintf(out, " (default: %s)", row->preset);
-    }
+    print_words(text, HELP_COLUMN, out);
     fputc('\n', out);
 }
 

@@ -23,12 +23,13 @@
 enum { TMI_EXIT_OK = 0, TMI_EXIT_FAILURE = 1, TMI_EXIT_USAGE = 2 };
 
 enum tmi_args_kind {
-    TMI_ARGS_FLAG,   /* bool */
-    TMI_ARGS_NUMBER, /* long within min..max */
-    TMI_ARGS_CHOICE, /* int: the place of the word in `value`, whose words '|' separates
-                      */
-    TMI_ARGS_TEXT,   /* const char *, into argv */
-    TMI_ARGS_LIST    /* struct tmi_args_list: a text each time that it is given */
+    TMI_ARGS_FLAG,    /* bool */
+    TMI_ARGS_NUMBER,  /* long within min..max */
+    TMI_ARGS_DECIMAL, /* double within min..max */
+    TMI_ARGS_CHOICE,  /* int: the place of the word in `value`, whose words '|' separates
+                       */
+    TMI_ARGS_TEXT,    /* const char *, into argv */
+    TMI_ARGS_LIST     /* struct tmi_args_list: a text each time that it is given */
 };
 
 /* The texts of an option that may be given more than once; `items` is malloc's. */
@@ -44,7 +45,7 @@ struct tmi_args_option {
     const char *value; /* how help calls the value, or the choices; NULL for a flag */
     const char
         *preset; /* the value when not given, as text; NULL: the struct keeps its own */
-    const char *help; /* lines separated by newlines */
+    const char *help; /* words, without a full stop */
     long min, max;    /* of a number */
     size_t offset;    /* of the field in the command's struct */
 };

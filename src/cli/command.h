@@ -11,5 +11,7 @@
 extern const struct tmi_command tmi_command_diff;
 extern const struct tmi_command tmi_command_run;
 extern const struct tmi_command tmi_command_stats;
+extern const struct tmi_command tmi_command_top;
+extern const struct tmi_command tmi_command_tree;
 
 #endif

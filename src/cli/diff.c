@@ -10,18 +10,20 @@
 
 struct diff_options {
     struct tmi_grouping grouping;
+    struct tmi_form form;
     struct tmi_selection selection;
 };
 
 static const struct tmi_args_set shared[] = {
     TMI_GROUPING_SET(struct diff_options, grouping),
+    TMI_FORM_SET(struct diff_options, form),
     TMI_SELECTION_SET(struct diff_options, selection),
     {0},
 };
 
 static int run_diff(int argc, char **argv)
 {
-    struct diff_options chosen = {.grouping = {.limit = -1}};
+    struct diff_options chosen = {.form = TMI_FORM_UNSET};
     struct tmi_args args;
     int status;
     if (!tmi_args_accept(&tmi_command_diff, argc, argv, &chosen, &args, &status)) {
@@ -38,7 +40,7 @@ static int run_diff(int argc, char **argv)
     if (new != NULL) {
         list.snapshot = new;
         list.old = old;
-        status = tmi_grouping_report(&chosen.grouping, &list);
+        status = tmi_grouping_report(&chosen.grouping, &chosen.form, &list);
     }
     tm_snapshot_free(new);
     tm_snapshot_free(old);

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * text is for reading: ten groups, then what is left and the total. tsv and JSON are for
- * programs: every group, exact bytes. `--limit` overrules either.
+ * The keys are those of the public API, in its order; so a key's place among the words of
+ * the option is the key.
  */
 #include "cli/grouping.h"
 
-#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/print.h"
 
-enum { TEXT_LIMIT = 10 };
+enum { SCREENFUL = 10 };
 
 #define FIELD(name) offsetof(struct tmi_grouping, name)
 
@@ -22,30 +21,15 @@ const struct tmi_args_option tmi_grouping_rows[] = {
      .kind = TMI_ARGS_CHOICE,
      .value = "filename|lineno|traceback|function|module|domain",
      .preset = "lineno",
-     .help = "what to group by; all but traceback and domain go by the newest\n"
+     .help = "what to group by; all but traceback and domain go by the newest "
              "frame of a stack",
      .offset = FIELD(key)},
     {.name = "cumulative",
      .letter = 'c',
      .kind = TMI_ARGS_FLAG,
-     .help = "credit every frame of a stack, not just the newest; not with\n"
+     .help = "credit every frame of a stack, not just the newest; not with "
              "--key traceback or domain",
      .offset = FIELD(cumulative)},
-    {.name = "limit",
-     .letter = 'n',
-     .kind = TMI_ARGS_NUMBER,
-     .value = "N",
-     .help = "print N groups, 0 for all (default: 10 as text, else all)",
-     .min = 0,
-     .max = LONG_MAX,
-     .offset = FIELD(limit)},
-    {.name = "format",
-     .letter = 'f',
-     .kind = TMI_ARGS_CHOICE,
-     .value = TMI_FORMAT_NAMES,
-     .preset = "text",
-     .help = "for people or for programs",
-     .offset = FIELD(format)},
     {0},
 };
 
@@ -62,18 +46,16 @@ bool tmi_grouping_check(const struct tmi_grouping *grouping, const char *command
     return true;
 }
 
-int tmi_grouping_report(const struct tmi_grouping *grouping, struct tmi_listing *list)
+int tmi_grouping_report(const struct tmi_grouping *grouping, const struct tmi_form *form,
+                        struct tmi_listing *list)
 {
     list->key = (tm_key_t)grouping->key;
     list->cumulative = grouping->cumulative;
     list->indent = "";
-    list->limit = (size_t)grouping->limit;
-    if (grouping->limit < 0) {
-        list->limit = grouping->format == TMI_FORMAT_TEXT ? TEXT_LIMIT : 0;
-    }
+    list->limit = tmi_form_limit(form, SCREENFUL);
     int err = tmi_listing_make(list);
     if (err == 0) {
-        tmi_print(stdout, list, (enum tmi_format)grouping->format);
+        tmi_print(stdout, list, (enum tmi_format)form->format);
     } else {
         fprintf(stderr, "tmalloc: grouping: %s\n", strerror(-err));
     }

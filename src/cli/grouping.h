@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What listings are grouped by, how much of them is printed and as what: options that
- * `stats` and `diff` have alike.
+ * What listings are grouped by: options that `stats` and `diff` have alike.
  */
 #ifndef TMI_GROUPING_H
 #define TMI_GROUPING_H
@@ -9,13 +8,12 @@
 #include <stdbool.h>
 
 #include "cli/args.h"
+#include "cli/form.h"
 #include "cli/listing.h"
 
 struct tmi_grouping {
     int key; /* in the order of the row's words, which is that of enum tm_key */
     bool cumulative;
-    long limit; /* negative: what suits the format */
-    int format; /* enum tmi_format */
 };
 
 extern const struct tmi_args_option tmi_grouping_rows[];
@@ -33,6 +31,7 @@ bool tmi_grouping_check(const struct tmi_grouping *grouping, const char *command
  * Group, print to stdout, release: `list` has the snapshot, the older one if two are
  * compared, and the metric. An exit status.
  */
-int tmi_grouping_report(const struct tmi_grouping *grouping, struct tmi_listing *list);
+int tmi_grouping_report(const struct tmi_grouping *grouping, const struct tmi_form *form,
+                        struct tmi_listing *list);
 
 #endif

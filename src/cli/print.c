@@ -134,13 +134,18 @@ static void put_functions(FILE *out, const struct tmi_listing *list, const char 
 
 /* ---- text ------------------------------------------------------------------------- */
 
-void tmi_print_size(FILE *out, double bytes)
+void tmi_print_size_wide(FILE *out, double bytes, int width)
 {
     char size[64];
     struct tmi_text text = {.out = size, .room = sizeof(size)};
     tmi_text_add_size(&text, bytes, false);
     tmi_text_end(&text);
-    fputs(size, out);
+    fprintf(out, "%*s", width, size);
+}
+
+void tmi_print_size(FILE *out, double bytes)
+{
+    tmi_print_size_wide(out, bytes, 0);
 }
 
 /* `size=4855 KiB (+12 KiB), count=39328 (+17)`, without what the metric does not have. */

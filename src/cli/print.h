@@ -8,14 +8,14 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "cli/form.h"
 #include "cli/listing.h"
-
-/* What reports are printed as; the words of an option. */
-enum tmi_format { TMI_FORMAT_TEXT, TMI_FORMAT_TSV, TMI_FORMAT_JSON };
-#define TMI_FORMAT_NAMES "text|tsv|json"
 
 /* An amount of memory in tracemalloc's words: `126 B`, `4855 KiB`. */
 void tmi_print_size(FILE *out, double bytes);
+
+/* The same, blanks before it to make it `width` wide. */
+void tmi_print_size_wide(FILE *out, double bytes, int width);
 
 /* Text from a file, control characters shown as '?': it cannot steer a terminal. */
 void tmi_print_clean(FILE *out, const char *text);

@@ -57,8 +57,8 @@ static const struct tmi_args_option options[] = {
      .letter = 'o',
      .kind = TMI_ARGS_TEXT,
      .value = "FILE",
-     .help = "write the snapshot to FILE; %p in it is the process id,\n"
-             "%e the program's name, %% a percent sign\n"
+     .help = "write the snapshot to FILE; %p in it is the process id, "
+             "%e the program's name, %% a percent sign "
              "(default: tmalloc.NAME.PID.pb.gz)",
      .offset = FIELD(output)},
     {.name = "no-summary",

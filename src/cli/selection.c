@@ -26,7 +26,7 @@ const struct tmi_args_option tmi_selection_rows[] = {
      .letter = 'i',
      .kind = TMI_ARGS_LIST,
      .value = "PATTERN[:LINE]",
-     .help = "only stacks whose newest frame is in a file (and line) that\n"
+     .help = "only stacks whose newest frame is in a file (and line) that "
              "matches, `*` standing for anything; more than one: any of them",
      .offset = FIELD(include)},
     {.name = "exclude",
@@ -44,7 +44,7 @@ const struct tmi_args_option tmi_selection_rows[] = {
      .letter = 'd',
      .kind = TMI_ARGS_LIST,
      .value = "DOMAIN",
-     .help = "only memory of that domain, by its name or number; more than\n"
+     .help = "only memory of that domain, by its name or number; more than "
              "one: of any of them",
      .offset = FIELD(domain)},
     {.name = "exclude-domain",
@@ -57,8 +57,8 @@ const struct tmi_args_option tmi_selection_rows[] = {
      .kind = TMI_ARGS_CHOICE,
      .value = TMI_METRIC_NAMES,
      .preset = "inuse-bytes",
-     .help = "what to count, and order by: memory held when the snapshot was\n"
-             "taken, all that was allocated, or temporary blocks (freed by the\n"
+     .help = "what to count, and order by: memory held when the snapshot was "
+             "taken, all that was allocated, or temporary blocks (freed by the "
              "thread whose latest allocation they were)",
      .offset = FIELD(metric)},
     {0},

@@ -10,18 +10,20 @@
 
 struct stats_options {
     struct tmi_grouping grouping;
+    struct tmi_form form;
     struct tmi_selection selection;
 };
 
 static const struct tmi_args_set shared[] = {
     TMI_GROUPING_SET(struct stats_options, grouping),
+    TMI_FORM_SET(struct stats_options, form),
     TMI_SELECTION_SET(struct stats_options, selection),
     {0},
 };
 
 static int run_stats(int argc, char **argv)
 {
-    struct stats_options chosen = {.grouping = {.limit = -1}};
+    struct stats_options chosen = {.form = TMI_FORM_UNSET};
     struct tmi_args args;
     int status;
     if (!tmi_args_accept(&tmi_command_stats, argc, argv, &chosen, &args, &status)) {
@@ -36,7 +38,7 @@ static int run_stats(int argc, char **argv)
     }
     struct tmi_listing list = {.snapshot = snapshot,
                                .metric = tmi_metric_at(chosen.selection.metric)};
-    status = tmi_grouping_report(&chosen.grouping, &list);
+    status = tmi_grouping_report(&chosen.grouping, &chosen.form, &list);
     tm_snapshot_free(snapshot);
     return status;
 }

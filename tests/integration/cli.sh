@@ -19,14 +19,16 @@ usage_is_explained()
     try 0 "$tmalloc" --version
     grep -qE '^tmalloc [0-9]+\.[0-9]+' "$out" || fail 'no version'
     one_line "$out"
-    for command in run stats diff; do
+    for command in run stats diff top tree; do
         try 0 "$tmalloc" "$command" --help
         is "$err" ''
         says "$out" "Usage: tmalloc $command "
         says "$out" '--help'
     done
+    try 0 "$tmalloc" stats --help
     says "$out" '--key filename|lineno|traceback|function|module|domain'
     says "$out" '(default: lineno)'
+    awk 'length > 80' "$out" | grep . && fail 'a line of help is too long'
 }
 
 mistakes_are_answered()

@@ -161,13 +161,83 @@ json_is_json()
  ]}
 '
     if python3 -c 'import json' 2>/dev/null; then
-        for command in 'stats new' 'diff old new'; do
+        for command in 'stats new' 'diff old new' 'top new' 'tree new'; do
             # shellcheck disable=SC2086
             try 0 "$tmalloc" $command --format json
             cp "$out" "$work/json"
             try 0 python3 -m json.tool "$work/json"
         done
     fi
+}
+
+tops_are_flat_and_cumulative()
+{
+    try 0 "$tmalloc" top new
+    is "$out" '      flat  flat%   sum%        cum   cum%    blocks     allocs  temporary  function (inuse-bytes)
+    1400 B  57.8%  57.8%     2400 B  99.1%        16         16          0  lib/parse.c
+    1000 B  41.3%  99.1%     1000 B  41.3%         1          1          0  lib/a:7
+      21 B   0.9% 100.0%       21 B   0.9%         3          3          0  gpu.c
+       0 B   0.0% 100.0%     2421 B 100.0%         0          0          0  main.c
+Total: held 2421 B in 20 blocks; allocated 2421 B in 20 blocks, 0 of them temporary
+'
+    try 0 "$tmalloc" top --cumulative --key lineno --metric inuse-blocks --limit 2 new
+    is "$out" '      flat  flat%   sum%        cum   cum%    blocks     allocs  temporary  line (inuse-blocks)
+        12  60.0%  60.0%         13  65.0%        12         12          0  lib/parse.c:20
+         0   0.0%  60.0%         13  65.0%         0          0          0  main.c:10
+5 other
+Total: held 2421 B in 20 blocks; allocated 2421 B in 20 blocks, 0 of them temporary
+'
+    try 0 "$tmalloc" top --format tsv --include gpu.c new
+    is "$out" '21	21	21	3	21	3	0	0:gpu.c
+0	21	0	0	0	0	0	0:main.c
+'
+}
+
+trees_show_paths()
+{
+    try 0 "$tmalloc" tree --key lineno new
+    is "$out" '     total      %       self    blocks  line (inuse-bytes)
+    2421 B 100.0%                   20  total
+    2200 B  90.9%                   13  |- main.c:10
+    2200 B  90.9%     1200 B        13  |  lib/parse.c:20
+    1000 B  41.3%     1000 B         1  |  lib/a:7:9
+     200 B   8.3%                    4  `- main.c:11
+     200 B   8.3%      200 B         4     lib/parse.c:21
+2 of 7 calls are too small, or too deep, to be shown; see --min-percent, --depth and --limit
+'
+    try 0 "$tmalloc" tree --min-percent 0.5 --depth 2 new
+    is "$out" '     total      %       self    blocks  function (inuse-bytes)
+    2421 B 100.0%                   20  total
+    2421 B 100.0%                   20  main.c
+    2400 B  99.1%     1400 B        17  |- lib/parse.c
+      21 B   0.9%       21 B         3  `- gpu.c
+1 of 4 calls are too small, or too deep, to be shown; see --min-percent, --depth and --limit
+'
+    try 0 "$tmalloc" tree --inverted --limit 3 new
+    is "$out" '     total      %    blocks  function, callers below (inuse-bytes)
+    2421 B 100.0%        20  total
+    1400 B  57.8%        16  |- lib/parse.c
+    1400 B  57.8%        16  |  main.c
+    1000 B  41.3%         1  `- lib/a:7
+4 of 7 calls are too small, or too deep, to be shown; see --min-percent, --depth and --limit
+'
+    try 0 "$tmalloc" tree --format tsv --exclude 'lib/a*' new
+    is "$out" '1	1421	19	0	0	0:main.c
+2	1400	16	1400	16	0:lib/parse.c
+2	21	3	21	3	0:gpu.c
+'
+    snapshot deep <<'EOF'
+limit 2
+trace 0 8 1 9 2 1:b.c 2:c.c
+EOF
+    try 0 "$tmalloc" tree --format tsv deep
+    is "$out" '1	8	1	0	0	0:<truncated>
+2	8	1	0	0	0:b.c
+3	8	1	8	1	0:c.c
+'
+    try 2 "$tmalloc" tree --min-percent x new
+    is "$err" "tmalloc tree: --min-percent: expected a number from 0 to 100, not 'x'
+"
 }
 
 make_snapshots
@@ -177,5 +247,7 @@ the_domain_holds_for_all
 every_key_groups
 a_metric_orders
 diffs_compare
+tops_are_flat_and_cumulative
+trees_show_paths
 json_is_json
 finish

@@ -43,7 +43,8 @@ static const struct tmi_args_option options[] = {
     {.name = "left-alone",
      .kind = TMI_ARGS_NUMBER,
      .value = "N",
-     .help = "one line\nand another",
+     .help = "as many words as fit on one line of eighty columns, and below it those "
+             "that do not",
      .min = 0,
      .max = LONG_MAX,
      .offset = FIELD(left_alone)},
@@ -229,20 +230,22 @@ Test(args, help_is_made_from_the_table)
     FILE *out = open_memstream(&text, &len);
     tmi_args_help(&paint, out);
     fclose(out);
-    cr_expect_str_eq(text, "Usage: tmalloc paint [OPTION]... WALL\n"
-                           "Paint a wall.\n"
-                           "\n"
-                           "Options:\n"
-                           "  -l, --loud              say more\n"
-                           "  -n, --count N           how many (default: 25)\n"
-                           "      --left-alone N      one line\n"
-                           "                          and another\n"
-                           "  -c, --colour red|green|dark-blue\n"
-                           "                          of the paint (default: green)\n"
-                           "  -o, --file FILE         where to\n"
-                           "  -h, --help              this text\n"
-                           "\n"
-                           "Dries in an hour.\n");
+    cr_expect_str_eq(
+        text,
+        "Usage: tmalloc paint [OPTION]... WALL\n"
+        "Paint a wall.\n"
+        "\n"
+        "Options:\n"
+        "  -l, --loud              say more\n"
+        "  -n, --count N           how many (default: 25)\n"
+        "      --left-alone N      as many words as fit on one line of eighty columns,\n"
+        "                          and below it those that do not\n"
+        "  -c, --colour red|green|dark-blue\n"
+        "                          of the paint (default: green)\n"
+        "  -o, --file FILE         where to\n"
+        "  -h, --help              this text\n"
+        "\n"
+        "Dries in an hour.\n");
     free(text);
 }
 

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A key stands for all frames of one function, line, file or module, and knows of them
+ * what they agree on; a function of no name goes by its file, or its module.
+ */
+#include "cli/label.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "cli/print.h"
+#include "view/frame.h"
+
+tm_key_t tmi_label_key(int place)
+{
+    static const tm_key_t keys[] = {TM_KEY_FUNCTION, TM_KEY_LINENO, TM_KEY_FILENAME,
+                                    TM_KEY_MODULE};
+    return keys[place];
+}
+
+static void put_aside(FILE *out, const char *name)
+{
+    if (name[0] != '\0' && strcmp(name, TMI_UNKNOWN_FILE) != 0) {
+        fputs(" (", out);
+        tmi_print_clean(out, name);
+        putc(')', out);
+    }
+}
+
+void tmi_label_print(FILE *out, const struct tmi_key *key, tm_key_t by)
+{
+    if (by == TM_KEY_FUNCTION && key->function[0] != '\0') {
+        tmi_print_clean(out, key->function);
+        const char *slash = strrchr(key->filename, '/');
+        put_aside(out, slash != NULL ? slash + 1 : key->filename);
+        return;
+    }
+    tmi_print_clean(out, key->filename);
+    if (by == TM_KEY_LINENO) {
+        fprintf(out, ":%" PRIu32, key->lineno);
+        put_aside(out, key->function);
+    }
+}
+
+tm_frame_t tmi_label_frame(const struct tm_snapshot *s, const struct tmi_key *key)
+{
+    return (tm_frame_t){
+        .filename = key->filename,
+        .lineno = key->lineno,
+        .function = key->function,
+        .module = key->module == TMI_NO_MODULE ? "" : s->modules[key->module].name,
+    };
+}
