@@ -13,5 +13,6 @@ extern const struct tmi_command tmi_command_run;
 extern const struct tmi_command tmi_command_stats;
 extern const struct tmi_command tmi_command_top;
 extern const struct tmi_command tmi_command_tree;
+extern const struct tmi_command tmi_command_symbolize;
 
 #endif

@@ -44,20 +44,38 @@ static void complain(const char *path, int status, const char *text)
     fprintf(stderr, "tmalloc: %s: %s\n", path, *text != '\0' ? text : strerror(-status));
 }
 
-tm_snapshot_t *tmi_snapfile_open(const char *path)
+tm_snapshot_t *tmi_snapfile_load(const char *path)
 {
     struct tmi_error error = {{0}};
     tm_snapshot_t *snapshot = NULL;
     int status = tmi_service()->load(path, &snapshot, &error);
     if (status < 0) {
         complain(path, status, error.text);
+    }
+    return snapshot;
+}
+
+tm_snapshot_t *tmi_snapfile_open(const char *path)
+{
+    tm_snapshot_t *snapshot = tmi_snapfile_load(path);
+    if (snapshot == NULL) {
         return NULL;
     }
-    status = resolve(snapshot);
+    int status = resolve(snapshot);
     if (status < 0) {
         complain(path, status, "");
         tm_snapshot_free(snapshot);
         return NULL;
     }
     return snapshot;
+}
+
+bool tmi_snapfile_write(const tm_snapshot_t *snapshot, const char *path)
+{
+    struct tmi_error error = {{0}};
+    int status = tmi_service()->dump(snapshot, path, &error);
+    if (status < 0) {
+        complain(path, status, error.text);
+    }
+    return status == 0;
 }

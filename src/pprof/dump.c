@@ -23,6 +23,7 @@
 #include "pprof/names.h"
 #include "pprof/newfile.h"
 #include "profile.pb-c.h"
+#include "view/frame.h"
 #include "view/map.h"
 #include "view/text.h"
 
@@ -125,13 +126,23 @@ static void put_head(struct dump *d)
 
 /* ---- mappings ---------------------------------------------------------------------- */
 
+/*
+ * How many lines a location has to tell of. Where nothing was found out, the file leaves
+ * that open: on the next machine the symbols may be there.
+ */
+static uint32_t known_lines(const struct tm_snapshot *s, uint32_t location)
+{
+    return tmi_frame_unknown(s, location) ? 0 : s->locations[location].nlines;
+}
+
 /* Tells readers what need not be looked up again: what some location of it already has.
  */
 static void mark_known(const struct tm_snapshot *s, Mapping *mappings)
 {
     for (uint32_t i = 0; i < s->location_count; i++) {
         const struct tmi_location *l = &s->locations[i];
-        for (uint32_t k = 0; k < l->nlines && l->module != TMI_NO_MODULE; k++) {
+        uint32_t n = l->module == TMI_NO_MODULE ? 0 : known_lines(s, i);
+        for (uint32_t k = 0; k < n; k++) {
             const struct tmi_line *line = &s->lines[l->first_line + k];
             Mapping *m = &mappings[l->module];
             m->has_functions |= line->function[0] != '\0';
@@ -225,7 +236,8 @@ static uint32_t most_lines(const struct tm_snapshot *s)
 static void put_location(struct dump *d, uint32_t i, Line *lines, Line **list)
 {
     const struct tmi_location *l = &d->s->locations[i];
-    for (uint32_t k = 0; k < l->nlines; k++) {
+    uint32_t n = known_lines(d->s, i);
+    for (uint32_t k = 0; k < n; k++) {
         const struct tmi_line *line = &d->s->lines[l->first_line + k];
         lines[k] = (Line)PERFTOOLS__PROFILES__LINE__INIT;
         lines[k].function_id = function_id(d, line);
@@ -237,7 +249,7 @@ static void put_location(struct dump *d, uint32_t i, Line *lines, Line **list)
     location.mapping_id = l->module == TMI_NO_MODULE ? 0 : (uint64_t)l->module + 1;
     /* Of the call, not of the instruction after it: what readers look up is this. */
     location.address = l->address == 0 ? 0 : l->address - 1;
-    location.n_line = l->nlines;
+    location.n_line = n;
     location.line = list;
     Location *one = &location;
     Profile part = PERFTOOLS__PROFILES__PROFILE__INIT;

@@ -155,19 +155,39 @@ static int by_pc(const void *x, const void *y)
 /* ---- a file
  * ---------------------------------------------------------------------------- */
 
-static void tell(const struct work *w, const char *name, enum tmi_dwfl_result result)
+/* Hexadecimal digits, as debuginfod and eu-unstrip have them; long ones are cut. */
+static const char *build_id_text(const struct tmi_module *module, char text[81])
+{
+    uint32_t bytes = module->build_id_bytes < 40 ? module->build_id_bytes : 40;
+    for (uint32_t i = 0; i < bytes; i++) {
+        snprintf(text + (size_t)2 * i, 3, "%02x", module->build_id[i]);
+    }
+    text[(size_t)2 * bytes] = '\0';
+    return text;
+}
+
+static void tell(const struct work *w, const struct tmi_module *module,
+                 enum tmi_dwfl_result result)
 {
     static const char *const why[] = {
         [TMI_DWFL_MISSING] = "is not there",
         [TMI_DWFL_UNREADABLE] = "cannot be read",
         [TMI_DWFL_CHANGED] = "is not the file that ran: it has changed since",
     };
-    char text[512];
-    if (w->note != NULL) {
-        snprintf(text, sizeof(text), "%.400s %s; its functions have no names here", name,
-                 why[result]);
-        w->note(w->context, text);
+    char text[512], id[81];
+    if (w->note == NULL) {
+        return;
     }
+    if (result == TMI_DWFL_CHANGED && module->build_id_bytes != 0) {
+        snprintf(text, sizeof(text),
+                 "%.300s is not the file that ran, which had the build id %s; its "
+                 "functions have no names here",
+                 module->name, build_id_text(module, id));
+    } else {
+        snprintf(text, sizeof(text), "%.400s %s; its functions have no names here",
+                 module->name, why[result]);
+    }
+    w->note(w->context, text);
 }
 
 /*
@@ -226,7 +246,7 @@ static int resolve_file(const struct work *w, struct tmi_wanted *wanted, size_t 
     enum tmi_dwfl_result result = tmi_dwfl_open(&file, module, taken_nanos);
     if (result != TMI_DWFL_OPEN) {
         int error = 0;
-        tell(w, module->name, result);
+        tell(w, module, result);
         for (size_t i = 0; i < n && error == 0; i++) {
             error = set_unknown(w, wanted[i].location);
         }

@@ -8,18 +8,35 @@
  */
 #include "view/frame.h"
 
+#include <string.h>
+
+/* What stands for the name of a file that is not known. */
+static const char *unknown_file(const struct tm_snapshot *s, const struct tmi_location *l)
+{
+    bool named = l->module != TMI_NO_MODULE && s->modules[l->module].name[0] != '\0';
+    return named ? s->modules[l->module].name : TMI_UNKNOWN_FILE;
+}
+
+bool tmi_frame_unknown(const struct tm_snapshot *s, uint32_t location)
+{
+    const struct tmi_location *l = &s->locations[location];
+    if (l->nlines != 1) {
+        return l->nlines == 0;
+    }
+    const struct tmi_line *line = &s->lines[l->first_line];
+    return line->lineno == 0 && line->function[0] == '\0' &&
+           strcmp(line->filename, unknown_file(s, l)) == 0;
+}
+
 void tmi_frame_get(const struct tm_snapshot *s, uint32_t location, uint32_t i,
                    tm_frame_t *out)
 {
     const struct tmi_location *l = &s->locations[location];
-    *out = (tm_frame_t){.filename = TMI_UNKNOWN_FILE,
+    *out = (tm_frame_t){.filename = unknown_file(s, l),
                         .function = "",
-                        .module = "",
+                        .module =
+                            l->module != TMI_NO_MODULE ? s->modules[l->module].name : "",
                         .address = (uintptr_t)l->address};
-    if (l->module != TMI_NO_MODULE && s->modules[l->module].name[0] != '\0') {
-        out->module = s->modules[l->module].name;
-        out->filename = out->module;
-    }
     if (i < l->nlines) {
         const struct tmi_line *line = &s->lines[l->first_line + i];
         out->function = line->function;

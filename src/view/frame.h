@@ -9,6 +9,7 @@
 #ifndef TMI_FRAME_H
 #define TMI_FRAME_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "tmalloc/snapshot.h"
@@ -22,6 +23,12 @@ static inline uint32_t tmi_frame_count(const struct tmi_location *location)
 {
     return location->nlines == 0 ? 1 : location->nlines;
 }
+
+/*
+ * Whether the lines of a location, or that it has none, say no more than that nothing is
+ * known. Such lines need not be kept: who looks again may find out more.
+ */
+bool tmi_frame_unknown(const struct tm_snapshot *s, uint32_t location);
 
 /* The i-th logical frame of a location, 0 the innermost inlined call. */
 void tmi_frame_get(const struct tm_snapshot *s, uint32_t location, uint32_t i,
