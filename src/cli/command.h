@@ -9,6 +9,7 @@
 #include "cli/args.h"
 
 extern const struct tmi_command tmi_command_diff;
+extern const struct tmi_command tmi_command_merge;
 extern const struct tmi_command tmi_command_run;
 extern const struct tmi_command tmi_command_stats;
 extern const struct tmi_command tmi_command_top;

@@ -20,8 +20,8 @@
 #include "cli/nearest.h"
 
 static const struct tmi_command *const commands[] = {
-    &tmi_command_run,  &tmi_command_stats, &tmi_command_top,
-    &tmi_command_tree, &tmi_command_diff,  &tmi_command_symbolize,
+    &tmi_command_run,  &tmi_command_stats, &tmi_command_top,       &tmi_command_tree,
+    &tmi_command_diff, &tmi_command_merge, &tmi_command_symbolize,
 };
 
 static void print_commands(FILE *out)

@@ -89,5 +89,11 @@ int tmi_comment_apply(struct tm_snapshot *s, const char *text)
     err = err != 0 ? err : apply_size(text, "peak", &about->peak);
     err = err != 0 ? err : apply_size(text, "overhead", &about->overhead);
     err = err != 0 ? err : apply_int(text, "pid", 1, INT_MAX, &about->pid);
+    int processes = (int)about->processes;
+    err = err != 0 ? err : apply_int(text, "processes", 1, INT_MAX, &processes);
+    about->processes = (uint32_t)processes;
+    int empty_is_name = s->empty_is_name;
+    err = err != 0 ? err : apply_int(text, "empty_is_name", 0, 1, &empty_is_name);
+    s->empty_is_name = empty_is_name != 0;
     return err != 0 ? err : apply_text(s, text, "command", &about->command);
 }

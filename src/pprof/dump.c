@@ -27,7 +27,7 @@
 #include "view/map.h"
 #include "view/text.h"
 
-#define COMMENTS_MOST 8
+#define COMMENTS_MOST 10
 #define LABELS_MOST   3
 
 typedef Perftools__Profiles__Profile Profile;
@@ -96,6 +96,12 @@ static size_t fill_comments(struct dump *d, int64_t comments[COMMENTS_MOST])
     comments[n++] = number_comment(d, "tmalloc.overhead=", about->overhead);
     if (about->pid > 0) {
         comments[n++] = number_comment(d, "tmalloc.pid=", (uint64_t)about->pid);
+    }
+    if (about->processes > 1) {
+        comments[n++] = number_comment(d, "tmalloc.processes=", about->processes);
+    }
+    if (d->s->empty_is_name) {
+        comments[n++] = number_comment(d, "tmalloc.empty_is_name=", 1);
     }
     if (about->command[0] != '\0') {
         comments[n++] = tmi_names_number2(&d->names, "tmalloc.command=", about->command);

@@ -78,7 +78,8 @@ struct tmi_snapshot_about {
     int traceback_limit;
     const char *kind;    /* "live" or "peak"; "" in a foreign file */
     const char *command; /* arguments separated by spaces; "" if not known */
-    int pid;             /* 0 if not known */
+    int pid;             /* 0 if not known, or of several */
+    uint32_t processes;  /* of how many this is the sum; 0 counts as 1 */
     uint64_t current;
     uint64_t peak;
     uint64_t overhead;  /* tm_get_tracemalloc_memory() at that time */

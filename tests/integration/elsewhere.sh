@@ -4,8 +4,9 @@
 # Snapshots away from where they were taken: known/known.c and its libraries run, then they
 # go away, or other builds of them come to lie at their places.
 #
-#     symbolized   the same report as where everything was, from the file alone; by another
-#                  reader of pprof too; twice is as once
+#     symbolized   the same report as where everything was, from the file alone; twice is as
+#                  once
+#     merged       three processes, each loaded elsewhere, are three times one
 #     changed      another build at the same path is told by its build id, once for each
 #                  file, and lends no names
 #     trouble      what cannot be read or written is one line, and no file is left
@@ -25,18 +26,32 @@ trap 'rm -rf "$work"' EXIT
 cp "$srcdir"/tests/integration/known/*.[ch]* "$work" || exit 99
 cd "$work" || exit 99
 
-# ok NAME COMMAND...: the command succeeds.
+# ok NAME COMMAND...: the command succeeds. What it says is in log for the next one.
 ok()
 {
     case=$1
     shift
-    if "$@" >"$work/log" 2>&1; then
+    if "$@" >"$work/log.new" 2>&1; then
         echo "ok $case"
     else
         failures=$((failures + 1))
         echo "FAIL $case: $*"
-        head -20 "$work/log"
+        head -20 "$work/log.new"
     fi
+    mv "$work/log.new" "$work/log"
+}
+
+# refused NAME WORDS COMMAND...: fails with one line that has the words.
+refused()
+{
+    name=$1
+    words=$2
+    shift 2
+    "$@" >out 2>err
+    status=$?
+    ok "$name" test "$status" -eq 1
+    ok "$name, in one line" test "$(wc -l <err)" -eq 1
+    ok "$name, with words" grep -qF -e "$words" err
 }
 
 # compile FLAGS: program and libraries, with sources named by their full paths.
@@ -69,9 +84,8 @@ symbolized()
 {
     report file
     ok 'symbolize says what is known' "$tmalloc" symbolize file -o there
-    cp log log.kept
     ok 'in one line' grep -qxE \
-        'tmalloc: there: of [0-9]+ code addresses [1-9][0-9]* have a line, .* neither' log.kept
+        'tmalloc: there: of [0-9]+ code addresses [1-9][0-9]* have a line, .* neither' log
     ok 'the original stays' test "$(wc -c <file)" -lt "$(wc -c <there)"
     mkdir away
     mv known liblibrary.so unloaded.so away
@@ -93,23 +107,27 @@ symbolized()
     ok 'for a machine that has them' cmp there blank
 }
 
-# pprof shows functions and lines that no file on this machine has any more.
-by_pprof()
+# Everything three times, at the same places: which the loader has put where it liked.
+merged()
 {
-    pprof=$builddir/tests/integration/pprof
-    if [ ! -x "$pprof" ]; then
-        echo 'skipped: pprof, which pprof.sh builds'
-        return
-    fi
-    mkdir away
-    mv known liblibrary.so unloaded.so away
-    HOME=$work PPROF_TMPDIR=$work "$pprof" -top -lines -symbolize=none \
-        -sample_index=inuse_space -unit=B there >top 2>/dev/null
-    line=$(grep -n 'mark: zeroed' known.c | cut -d: -f1)
-    ok 'pprof shows a line' grep -qE "500B .*allocate_zeroed .*known\.c:$line\$" top
-    ok 'and inlined calls' grep -q '(inline)' top
-    mv away/* .
-    rmdir away
+    for i in 1 2 3; do
+        "$tmalloc" run -q --nframe 25 -o "$work/one$i" -- ./known "$work/unloaded.so"
+    done
+    ok 'merge' "$tmalloc" merge one1 one2 one3 -o three
+    ok 'says what it made' grep -qE '^tmalloc: three: 3 processes held .* KiB in [0-9]+ ' log
+    report one1
+    report three
+    awk -F '\t' '{ printf "%d\t%d\t%s\n", 3 * $1, 3 * $2, $3 }' one1.stacks >thrice
+    ok 'three times one' cmp thrice three.stacks
+    ok 'and there is one' test -s thrice
+    ok 'merged once more with itself' "$tmalloc" merge three three one1 --output seven
+    ok 'counts all processes' grep -qF 'seven: 7 processes held' log
+    refused 'a file that is missing' 'nine: cannot open: No such file' \
+        "$tmalloc" merge one1 nine -o ten
+    ok 'and nothing is written' test ! -e ten
+    "$tmalloc" merge one1 2>err
+    ok 'an output has to be named' test $? -eq 2
+    ok 'which is said' grep -qF -e '--output is missing' err
 }
 
 changed()
@@ -123,19 +141,6 @@ changed()
         "$work/known is not the file that ran, which had the build id $id;" file.notes
     report there
     ok 'and what is embedded stays' test "$(stacks_with_lines there)" -gt 5
-}
-
-# refused NAME WORDS COMMAND...: fails with one line that has the words.
-refused()
-{
-    name=$1
-    words=$2
-    shift 2
-    "$@" >out 2>err
-    status=$?
-    ok "$name" test "$status" -eq 1
-    ok "$name, in one line" test "$(wc -l <err)" -eq 1
-    ok "$name, with words" grep -qF -e "$words" err
 }
 
 trouble()
@@ -167,7 +172,7 @@ trouble()
 compile '-g -O2' || exit 99
 "$tmalloc" run -q --nframe 25 -o "$work/file" -- ./known "$work/unloaded.so" || exit 99
 symbolized
-by_pprof
+merged
 changed
 trouble
 [ "$failures" -eq 0 ]

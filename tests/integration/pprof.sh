@@ -7,6 +7,8 @@
 #
 #     totals      of each kind of value: pprof's own, the sum of its samples, and ours
 #     functions   of known/known.c: bytes and blocks held and ever allocated, as literals
+#                 again when a symbolized file is all there is
+#     merged      three files that `tmalloc merge` put together are what pprof makes of them
 #     lines       each line's bytes and blocks, of known.c and of python3.11 at work
 set -u
 LC_ALL=C
@@ -152,6 +154,34 @@ compare_functions()
     done
 }
 
+# A file that `tmalloc symbolize` made, where the program and its libraries are gone: the
+# functions are as they were, from the file alone.
+compare_away()
+{
+    mkdir away
+    "$tmalloc" symbolize "$1" -o "$2" 2>>pprof.log
+    mv known liblibrary.so unloaded.so away
+    top "$1" inuse_space functions | functions_of | grep -c allocate_ >found
+    echo 0 >none
+    judge "$1: no functions without the program" none found
+    compare_functions "$2"
+    mv away/* .
+    rmdir away
+}
+
+# What `tmalloc merge` makes of three files, and what pprof makes of them itself.
+compare_merged()
+{
+    "$tmalloc" merge "$1" "$2" "$3" -o merged.pb.gz 2>>pprof.log
+    compare_totals merged.pb.gz
+    for kind in inuse_space inuse_objects alloc_space alloc_objects temporary_objects; do
+        "$pprof" -top -lines -sample_index=$kind -unit=B -nodecount=100000 -nodefraction=0 \
+            -edgefraction=0 "$1" "$2" "$3" 2>>pprof.log | sed '1,/ flat% /d' | sort >wanted
+        top merged.pb.gz $kind lines | sed '1,/ flat% /d' | sort >got
+        judge "$1 and two more: $kind, merged" wanted got
+    done
+}
+
 trace_known()
 {
     from=$srcdir/tests/integration/known
@@ -160,7 +190,9 @@ trace_known()
         ${CC:-gcc} -g -O2 -shared -fPIC -o unloaded.so "$from/unloaded.c" &&
         ${CC:-gcc} -g -O2 -pthread -o known "$from/known.c" -L. -llibrary \
             -Wl,-rpath,"$work" -ldl &&
-        "$tmalloc" run -q -o "$work/known.pb.gz" ./known "$work/unloaded.so"
+        "$tmalloc" run -q -o "$work/known.pb.gz" ./known "$work/unloaded.so" &&
+        "$tmalloc" run -q -o "$work/again.pb.gz" ./known "$work/unloaded.so" &&
+        "$tmalloc" run -q -n 2 -o "$work/short.pb.gz" ./known "$work/unloaded.so"
 }
 
 trace_python()
@@ -181,6 +213,8 @@ trace_known || exit 99
 compare_totals known.pb.gz
 compare_functions known.pb.gz
 compare_lines known.pb.gz 1000
+compare_away known.pb.gz away.pb.gz
+compare_merged known.pb.gz again.pb.gz short.pb.gz
 if [ -x /usr/bin/python3.11 ]; then
     trace_python || exit 99
     compare_totals python.pb.gz
