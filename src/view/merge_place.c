@@ -151,13 +151,15 @@ static int read_place(struct tmi_merge *m, struct tmi_merge_source *source,
     return read_lines(m, source, location, place);
 }
 
-static bool same_lines(const struct tmi_line *a, uint32_t a_count,
-                       const struct tmi_line *b, uint32_t b_count)
+static bool same_lines(const struct tm_snapshot *s, const struct tmi_location *l,
+                       const struct place *place)
 {
-    bool same = a_count == b_count;
-    for (uint32_t i = 0; i < a_count && same; i++) {
-        same = a[i].filename == b[i].filename && a[i].function == b[i].function &&
-               a[i].lineno == b[i].lineno;
+    bool same = l->nlines == place->nlines;
+    for (uint32_t i = 0; i < place->nlines && same; i++) {
+        const struct tmi_line *a = &s->lines[l->first_line + i];
+        const struct tmi_line *b = &place->lines[i];
+        same = a->filename == b->filename && a->function == b->function &&
+               a->lineno == b->lineno;
     }
     return same;
 }
@@ -168,7 +170,7 @@ static bool is_at(const struct tm_snapshot *s, uint32_t location,
     const struct tmi_location *l = &s->locations[location];
     return l->module == place->module && l->address == place->address &&
            ((place->in_module && (l->nlines == 0 || place->nlines == 0)) ||
-            same_lines(s->lines + l->first_line, l->nlines, place->lines, place->nlines));
+            same_lines(s, l, place));
 }
 
 static uint64_t hash_place(uint64_t seed, const struct place *place)

@@ -45,9 +45,10 @@ static int64_t copy_location(struct copy *c, uint32_t location)
             return module;
         }
         int64_t copied = tmi_snapshot_add_location(c->to, l->address, (uint32_t)module);
+        const struct tmi_line *lines =
+            l->nlines == 0 ? NULL : &c->from->lines[l->first_line];
         if (copied < 0 ||
-            tmi_snapshot_set_lines(c->to, (uint32_t)copied,
-                                   c->from->lines + l->first_line, l->nlines) != 0) {
+            tmi_snapshot_set_lines(c->to, (uint32_t)copied, lines, l->nlines) != 0) {
             return -ENOMEM;
         }
         c->locations[location] = (uint32_t)copied + 1;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The reader of unwind tables against libFuzzer: whatever bytes it is given, it must
+ * The reader of unwind tables: whatever bytes it is given, it must
  * answer with a rule, and read nothing outside of them. Input:
  *
  *     u8 form | u32 where the call is | bytes
@@ -8,39 +8,21 @@
  *     form odd    they are the CIE from its version on, u8 its length first, and the FDE
  *                 behind its addresses; the rest is put around them and is right
  *
- * The image lies in a block of the heap of exactly its size. Build and run by hand, in a
- * build tree, with clang:
- *
- *     clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
- *         -I$srcdir/src $srcdir/tests/fuzz/fuzz_cfi.c $srcdir/src/trace/cfi.c \
- *         $srcdir/src/trace/cfi_row.c $srcdir/src/trace/cursor.c -o fuzz_cfi
- *     ./fuzz_cfi -max_len=256 -use_value_profile=1 -max_total_time=600 CORPUS
+ * The image lies in a block of the heap of exactly its size.
  */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
+#include "fuzz.h"
 #include "trace/cfi.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 #define CODE      0x10000u /* from the image to the code */
 #define CODE_SIZE 0x1000u
 
-static void need(int truth)
-{
-    if (!truth) {
-        abort();
-    }
-}
-
 static void check_rule(struct tmi_rule rule)
 {
-    need(rule.kind > TMI_RULE_NONE && rule.kind <= TMI_RULE_OTHER);
+    fuzz_need(rule.kind > TMI_RULE_NONE && rule.kind <= TMI_RULE_OTHER);
     if (rule.kind >= TMI_RULE_SIGNAL) {
-        need(rule.cfa_offset == 0 && rule.rbp_offset == 0);
+        fuzz_need(rule.cfa_offset == 0 && rule.rbp_offset == 0);
     } else if (rule.rbp_offset > 0) {
-        need(rule.kind == TMI_RULE_DEREF && rule.rbp_offset == 1);
+        fuzz_need(rule.kind == TMI_RULE_DEREF && rule.rbp_offset == 1);
     }
 }
 

@@ -1,58 +1,92 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The reader of files against libFuzzer: whatever bytes it is given, it must refuse them
- * with a reason or give a snapshot that is sound, can be grouped, shown, written, and
- * read back with as many traces. Build and run by hand, in a build tree, with clang:
- *
- *     clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
- *         -fno-strict-aliasing -D_GNU_SOURCE -I$srcdir/src -I$srcdir/include -Isrc/pprof
- * \
- *         $srcdir/tests/fuzz/fuzz_load.c $srcdir/src/pprof/[a-z]*.c
- * $srcdir/src/view/[a-z]*.c \
- *         src/pprof/profile.pb-c.c $srcdir/src/base/arena.c $srcdir/src/base/sys.c \
- *         -lprotobuf-c -lz -o fuzz_load
- *     ./fuzz_load -max_len=4096 -max_total_time=600 CORPUS
- *
- * with some snapshots in CORPUS, better uncompressed: zlib's checksum stops what is
- * changed in a compressed one.
+ * The reader of files: whatever bytes it is given, it must refuse them with a reason or
+ * give a snapshot that is sound, takes no more memory than promised, can be grouped,
+ * filtered, compared, merged with itself, shown, written, and read back as it was.
  */
+#include <errno.h>
 #include <limits.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "fuzz.h"
 #include "pprof/dump.h"
 #include "pprof/load.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+#include "view/merge.h"
 
 const struct tmi_service *tmi_service(void)
 {
     return NULL;
 }
 
-static void need(int truth)
-{
-    if (!truth) {
-        abort();
-    }
-}
-
 static void group(const struct tm_snapshot *s)
 {
-    for (int i = 0; i < 5; i++) {
-        tm_statistics_t *st = tm_snapshot_statistics(s, (tm_key_t)(i % 3), i > 2);
-        need(st != NULL);
+    for (int key = TM_KEY_FILENAME; key <= TM_KEY_DOMAIN; key++) {
+        tm_statistics_t *st = tm_snapshot_statistics(s, (tm_key_t)key, false);
+        fuzz_need(st != NULL);
         tm_statistic_t stat;
         char text[256];
         if (tm_statistics_get(st, 0, &stat) == 0) {
-            need(tm_statistic_format(&stat, text, sizeof text) > 0);
-            need(tm_traceback_format(stat.traceback, INT_MAX, true, text, 200) > 0);
+            fuzz_need(tm_statistic_format(&stat, text, sizeof text) > 0);
+            fuzz_need(tm_traceback_format(stat.traceback, INT_MAX, true, text, 200) > 0);
         }
         tm_statistics_free(st);
     }
+    tm_statistics_free(tm_snapshot_statistics(s, TM_KEY_LINENO, true));
+    tm_statistics_free(tm_snapshot_statistics(s, TM_KEY_FUNCTION, true));
+}
+
+/* What differs from itself is nothing. */
+static void compare(const struct tm_snapshot *s)
+{
+    tm_statistic_diffs_t *diffs = tm_snapshot_compare_to(s, s, TM_KEY_LINENO, false);
+    fuzz_need(diffs != NULL);
+    tm_statistic_diff_t diff;
+    for (size_t i = 0; tm_statistic_diffs_get(diffs, i, &diff) == 0; i++) {
+        fuzz_need(diff.size_diff == 0 && diff.count_diff == 0);
+    }
+    tm_statistic_diffs_free(diffs);
+}
+
+static uint64_t bytes_of(const struct tm_snapshot *s)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < s->trace_count; i++) {
+        sum += s->traces[i].values[TMI_INUSE_BYTES];
+    }
+    return sum;
+}
+
+static void filter(const struct tm_snapshot *s)
+{
+    const tm_filter_t filters[] = {
+        {.inclusive = true, .filename_pattern = "*[a-m]*", .all_frames = true},
+        {.has_lineno = true, .lineno = 0},
+        {.has_domain = true, .domain = 1},
+    };
+    tm_snapshot_t *some = tm_snapshot_filter_traces(s, filters, 3);
+    fuzz_need(some != NULL && tmi_snapshot_check(some) && bytes_of(some) <= bytes_of(s));
+    tm_snapshot_free(some);
+}
+
+static void merge(const struct tm_snapshot *s)
+{
+    struct tmi_merge m;
+    fuzz_need(tmi_merge_begin(&m) == 0);
+    int err = tmi_merge_add(&m, s);
+    fuzz_need(err == 0);
+    err = tmi_merge_add(&m, s);
+    if (err != 0) {
+        fuzz_need(err == -EOVERFLOW); /* more than a file can hold */
+        tmi_merge_abandon(&m);
+        return;
+    }
+    struct tm_snapshot *twice = tmi_merge_end(&m);
+    fuzz_need(twice != NULL && tmi_snapshot_check(twice));
+    fuzz_need(twice->trace_count <= s->trace_count);
+    fuzz_need(bytes_of(twice) == 2 * bytes_of(s));
+    tm_snapshot_free(twice);
 }
 
 /* Every 64th sound one goes to the disk and comes back; syncing takes its time. */
@@ -65,12 +99,12 @@ static void write_and_read(const struct tm_snapshot *s)
     }
     snprintf(path, sizeof path, "/dev/shm/fuzz-load-%d", (int)getpid());
     struct tm_snapshot *again;
-    need(tmi_pprof_dump(s, path, NULL) == 0);
-    need(tmi_pprof_load(path, &again, NULL) == 0);
+    fuzz_need(tmi_pprof_dump(s, path, NULL) == 0);
+    fuzz_need(tmi_pprof_load(path, &again, NULL) == 0);
     unlink(path);
-    need(tmi_snapshot_check(again));
-    need(again->trace_count == s->trace_count && again->live_count == s->live_count);
-    need(again->frame_count == s->frame_count && again->line_count == s->line_count);
+    fuzz_need(tmi_snapshot_check(again));
+    fuzz_need(again->trace_count == s->trace_count && again->live_count == s->live_count);
+    fuzz_need(again->frame_count == s->frame_count && again->line_count <= s->line_count);
     tm_snapshot_free(again);
 }
 
@@ -82,15 +116,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
         fd = memfd_create("profile", 0);
         snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     }
-    need(ftruncate(fd, 0) == 0 && pwrite(fd, bytes, len, 0) == (ssize_t)len);
+    fuzz_need(ftruncate(fd, 0) == 0 && pwrite(fd, bytes, len, 0) == (ssize_t)len);
     struct tm_snapshot *s;
     struct tmi_error error = {""};
     if (tmi_pprof_load(path, &s, &error) != 0) {
-        need(s == NULL && error.text[0] != '\0');
+        fuzz_need(s == NULL && error.text[0] != '\0');
         return 0;
     }
-    need(tmi_snapshot_check(s));
+    fuzz_need(tmi_snapshot_check(s));
     group(s);
+    compare(s);
+    filter(s);
+    merge(s);
     write_and_read(s);
     tm_snapshot_free(s);
     return 0;
