@@ -56,7 +56,7 @@ struct dump {
     struct tmi_deflate out;
     struct tmi_names names;
     struct tmi_map functions; /* name << 32 | file -> position */
-    struct tmi_map domains;   /* domain -> number of its name */
+    struct tmi_map domains;   /* domain -> index of its name */
     uint32_t function_count;
     int error;
 };
@@ -281,13 +281,11 @@ static void put_locations(struct dump *d)
 
 /* ---- samples ----------------------------------------------------------------------- */
 
-static void number_domains(struct dump *d)
+static void find_domains(struct dump *d)
 {
     tmi_map_init(&d->domains, &d->arena);
     for (uint32_t i = 0; i < d->s->domain_count; i++) {
-        const struct tmi_domain_name *domain = &d->s->domains[i];
-        int64_t name = tmi_names_number(&d->names, domain->name);
-        if (tmi_map_put(&d->domains, domain->domain, (uint32_t)name) < 0) {
+        if (tmi_map_put(&d->domains, d->s->domains[i].domain, i) < 0) {
             d->error = -ENOMEM;
         }
     }
@@ -303,11 +301,11 @@ static size_t fill_labels(struct dump *d, const struct tmi_trace *trace,
         labels[n].key = tmi_names_number(&d->names, "domain");
         labels[n++].num = trace->domain;
     }
-    int64_t name = tmi_map_get(&d->domains, trace->domain);
-    if (name > 0) {
+    int64_t known = tmi_map_get(&d->domains, trace->domain);
+    if (known >= 0 && d->s->domains[known].name[0] != '\0') {
         labels[n] = (Label)PERFTOOLS__PROFILES__LABEL__INIT;
         labels[n].key = tmi_names_number(&d->names, "domain_name");
-        labels[n++].str = name;
+        labels[n++].str = tmi_names_number(&d->names, d->s->domains[known].name);
     }
     if (trace->traceback.total_nframe != 0) {
         labels[n] = (Label)PERFTOOLS__PROFILES__LABEL__INIT;
@@ -356,7 +354,7 @@ static void put_samples(struct dump *d)
         d->error = -ENOMEM;
         return;
     }
-    number_domains(d);
+    find_domains(d);
     for (size_t i = 0; i < s->trace_count && d->out.error == 0; i++) {
         put_sample(d, &s->traces[i], ids);
     }

@@ -5,8 +5,10 @@
  * The first two bytes tell gzip from plain: 0x1F is no tag that a profile can begin with.
  * deflate shrinks at most 1032
  * times, so a small file can still ask for very much: the budget is what stops it, and it
- * is noticed before the memory is touched. Members of gzip that follow one another are
- * one stream, as gzip(1) has it; anything else behind the last one is damage.
+ * is noticed before the memory is touched. Snapshots of programs shrink ten to a hundred
+ * times; only those of endless recursion come near the limit. Members of gzip that follow
+ * one another are one stream, as gzip(1) has it; anything else behind the last one is
+ * damage.
  */
 #include "pprof/fetch.h"
 
@@ -14,6 +16,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -23,6 +26,8 @@
 
 #define INPUT_BYTES        ((size_t)64 << 10)
 #define FIRST_OUTPUT_BYTES ((size_t)256 << 10)
+#define BUDGET_BASE        ((uint64_t)64 << 20)
+#define BUDGET_FACTOR      ((uint64_t)256)
 #define BUDGET_MOST        ((uint64_t)8 << 30)
 #define GZIP_WINDOW        (16 + MAX_WBITS)
 
@@ -37,14 +42,34 @@ struct fetch {
     size_t len, room, budget;
 };
 
-size_t tmi_fetch_budget(void)
+static uint64_t least_of(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+size_t tmi_fetch_budget(const char *path)
 {
     struct sysinfo machine;
-    uint64_t half = BUDGET_MOST;
+    struct stat status;
+    uint64_t budget = BUDGET_MOST;
     if (sysinfo(&machine) == 0) {
-        half = (uint64_t)machine.totalram * machine.mem_unit / 2;
+        budget = least_of(budget, (uint64_t)machine.totalram * machine.mem_unit / 2);
     }
-    return half < BUDGET_MOST ? (size_t)half : (size_t)BUDGET_MOST;
+    if (stat(path, &status) == 0 && S_ISREG(status.st_mode)) {
+        uint64_t bytes = least_of((uint64_t)status.st_size, BUDGET_MOST);
+        budget = least_of(budget, BUDGET_BASE + BUDGET_FACTOR * bytes);
+    }
+    return (size_t)budget;
+}
+
+int tmi_fetch_fail_budget(struct tmi_error *error, size_t budget)
+{
+    return tmi_pprof_fail(
+        error, -ENOMEM,
+        "it needs more than %zu MiB: the most is %d MiB and %d times the "
+        "size of the file (gunzip it first to allow for more), and half "
+        "of the machine's memory",
+        budget >> 20, (int)(BUDGET_BASE >> 20), (int)BUDGET_FACTOR);
 }
 
 static int fail_memory(struct fetch *f)
@@ -77,9 +102,7 @@ static int make_room(struct fetch *f)
     size_t room = f->room == 0 ? FIRST_OUTPUT_BYTES : 2 * f->room;
     room = room < f->budget ? room : f->budget;
     if (room == f->room) {
-        return tmi_pprof_fail(f->error, -ENOMEM,
-                              "its content is larger than the %zu MiB that it may take",
-                              f->budget >> 20);
+        return tmi_fetch_fail_budget(f->error, f->budget);
     }
     void *grown = tmi_arena_grow(f->arena, f->bytes, f->room, room);
     if (grown == NULL) {

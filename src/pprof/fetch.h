@@ -11,8 +11,14 @@
 #include "base/arena.h"
 #include "view/service.h"
 
-/* What reading one file may use in all: half of the machine's memory, at most 8 GiB. */
-size_t tmi_fetch_budget(void);
+/*
+ * What reading a file may use in all: 64 MiB and 256 times its size, but no more than
+ * half of the machine's memory and 8 GiB. Of a pipe, whose size nobody knows, the latter.
+ */
+size_t tmi_fetch_budget(const char *path);
+
+/* Says that the budget is too small, and returns -ENOMEM. */
+int tmi_fetch_fail_budget(struct tmi_error *error, size_t budget);
 
 /*
  * The bytes of a gzip or plain file (or pipe), in `arena`; more than `budget` bytes of

@@ -47,9 +47,7 @@ static int check_budget(struct tmi_input *in)
 {
     size_t used = in->arena.total_bytes + in->s->arena.total_bytes;
     if (used > in->budget) {
-        return tmi_pprof_fail(in->error, -ENOMEM,
-                              "it would need more than the %zu MiB that it may take",
-                              in->budget >> 20);
+        return tmi_fetch_fail_budget(in->error, in->budget);
     }
     return 0;
 }
@@ -136,7 +134,7 @@ int tmi_input_walk(struct tmi_input *in, tmi_input_take *take, void *context)
 int tmi_input_begin(struct tmi_input *in, const char *path, struct tm_snapshot *s,
                     struct tmi_error *error)
 {
-    *in = (struct tmi_input){.s = s, .error = error, .budget = tmi_fetch_budget()};
+    *in = (struct tmi_input){.s = s, .error = error, .budget = tmi_fetch_budget(path)};
     if (tmi_scratch_begin(&in->scratch, &in->arena) != 0) {
         return tmi_input_no_memory(in);
     }

@@ -156,6 +156,21 @@ trouble()
         "$tmalloc" symbolize folder
     refused 'a directory to write' 'folder: ' "$tmalloc" symbolize there -o folder
     refused 'a device' '/dev/full: cannot replace' "$tmalloc" symbolize there -o /dev/full
+    # Root may read and write everything; somebody else may not.
+    if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
+        chmod 755 "$work" folder
+        somebody='setpriv --reuid=65534 --regid=65534 --clear-groups'
+        # shellcheck disable=SC2086
+        if $somebody "$tmalloc" --version >/dev/null 2>&1; then
+            refused 'no permission to read' 'file: cannot open: Permission denied' \
+                $somebody "$tmalloc" symbolize file -o folder/file
+            cp there readable
+            chmod 644 readable
+            refused 'no permission to write' 'folder/file: cannot create a file there: Perm' \
+                $somebody "$tmalloc" symbolize readable -o folder/file
+            rm -f readable
+        fi
+    fi
     refused 'no such directory' 'no/file: ' "$tmalloc" symbolize there -o no/file
     ok 'nothing is left' test ! -e no
     # What a full disk does, a limit on the size of files does too.

@@ -9,6 +9,7 @@
 #     functions   of known/known.c: bytes and blocks held and ever allocated, as literals
 #                 again when a symbolized file is all there is
 #     merged      three files that `tmalloc merge` put together are what pprof makes of them
+#     foreign     what others wrote adds up to what pprof says that it does
 #     lines       each line's bytes and blocks, of known.c and of python3.11 at work
 set -u
 LC_ALL=C
@@ -86,7 +87,7 @@ our_lines()
 our_total()
 {
     "$tmalloc" stats --format tsv --key traceback "$1" |
-        awk -F '\t' -v column="$2" '{ sum += $column } END { print sum }'
+        awk -F '\t' -v column="$2" '{ sum += $column } END { printf "%d\n", sum }'
 }
 
 # The sum of a column of the samples.
@@ -94,7 +95,7 @@ sample_sum()
 {
     "$pprof" -raw -symbolize=none "$1" 2>>pprof.log | sed -n '/^Samples:/,/^Locations/p' |
         awk -v column="$2" '/^ *[0-9]+ .*:/ { sub(/:$/, "", $5); sum += $column }
-            END { print sum }'
+            END { printf "%d\n", sum }'
 }
 
 compare_totals()
@@ -182,6 +183,94 @@ compare_merged()
     done
 }
 
+# foreign FILE KIND COLUMN: a profile that tmalloc has not written, of which pprof's samples
+# have KIND in that column. Ours must add up to the same, from the packed file and plain.
+foreign()
+{
+    [ -s "$1" ] || { echo "FAIL $1: not made"; failures=$((failures + 1)); return; }
+    sample_sum "$1" "$3" >wanted
+    grep -qE '^[1-9][0-9]*$' wanted || : >wanted
+    our_total "$1" 1 >got
+    judge "$1: $2" wanted got
+    gzip -dc "$1" >plain
+    our_total plain 1 >got
+    judge "$1, plain: $2" wanted got
+}
+
+# What others write, in the shapes that pprof's importers and Go give it: heap profiles of
+# gperftools and of the samplers, CPU time, contention, and those of Go.
+compare_foreign()
+{
+    cat >gperftools.heap <<'END'
+heap profile:      3:      700 [    10:     2048] @ heapprofile
+     2:      600 [     4:     1024] @ 0x400123 0x400456 0x400789
+     1:      100 [     6:     1024] @ 0x400456
+
+MAPPED_LIBRARIES:
+00400000-00500000 r-xp 00000000 00:00 0 /no/such/program
+END
+    cat >sampled.heap <<'END'
+heap profile:      5:  1048576 [     5:  1048576] @ heap_v2/524288
+     4:   524288 [     4:   524288] @ 0x400123 0x400456
+     1:   524288 [     1:   524288] @ 0x400789
+
+MAPPED_LIBRARIES:
+00400000-00500000 r-xp 00000000 00:00 0 /no/such/program
+END
+    cp "$gopath"/src/github.com/google/pprof/internal/driver/testdata/cppbench.* .
+    for file in gperftools.heap sampled.heap cppbench.cpu cppbench.contention; do
+        "$pprof" -proto -symbolize=none -output="$file.pb.gz" "$file" 2>>pprof.log
+    done
+    foreign gperftools.heap.pb.gz inuse_space 4
+    foreign sampled.heap.pb.gz inuse_space 2
+    foreign cppbench.cpu.pb.gz cpu 2
+    foreign cppbench.contention.pb.gz delay 2
+    cat >profiled.go <<'END'
+package main
+
+import (
+	"context"
+	"os"
+	"runtime"
+	"runtime/pprof"
+	"time"
+)
+
+var kept [][]byte
+
+func keep(n int) {
+	for i := 0; i < n; i++ {
+		block := make([]byte, 10000)
+		kept = append(kept, block)
+	}
+}
+
+func main() {
+	runtime.MemProfileRate = 1
+	cpu, _ := os.Create("go.cpu.pb.gz")
+	pprof.StartCPUProfile(cpu)
+	labels := pprof.Labels("domain", "a text", "bytes", "7")
+	pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), labels))
+	for start := time.Now(); time.Since(start) < 300*time.Millisecond; {
+	}
+	keep(50)
+	pprof.StopCPUProfile()
+	cpu.Close()
+	runtime.GC()
+	heap, _ := os.Create("go.heap.pb.gz")
+	pprof.WriteHeapProfile(heap)
+	heap.Close()
+}
+END
+    GO111MODULE=off GOCACHE=$work/cache CGO_ENABLED=0 go run profiled.go
+    foreign go.heap.pb.gz inuse_space 4
+    foreign go.cpu.pb.gz cpu 2
+    "$tmalloc" stats go.heap.pb.gz >report 2>>pprof.log
+    grep -n 'make(\[\]byte' profiled.go | cut -d: -f1 >wanted
+    sed -nE 's/^.*profiled\.go:([0-9]+): size=.*, count=50, .*/\1/p' report >got
+    judge 'go.heap.pb.gz: 50 blocks of a line' wanted got
+}
+
 trace_known()
 {
     from=$srcdir/tests/integration/known
@@ -215,6 +304,7 @@ compare_functions known.pb.gz
 compare_lines known.pb.gz 1000
 compare_away known.pb.gz away.pb.gz
 compare_merged known.pb.gz again.pb.gz short.pb.gz
+compare_foreign
 if [ -x /usr/bin/python3.11 ]; then
     trace_python || exit 99
     compare_totals python.pb.gz

@@ -151,10 +151,32 @@ Test(fetch, the_budget_holds)
     tmi_arena_release(&arena);
 }
 
+static size_t budget_of(off_t size)
+{
+    char path[64];
+    int fd = memfd_create("file", MFD_CLOEXEC);
+    cr_assert_eq(ftruncate(fd, size), 0);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    size_t budget = tmi_fetch_budget(path);
+    close(fd);
+    return budget;
+}
+
+Test(fetch, the_budget_follows_the_size)
+{
+    cr_assert_eq(budget_of(0), (size_t)64 << 20);
+    cr_assert_eq(budget_of(1000), ((size_t)64 << 20) + 256000);
+}
+
 Test(fetch, half_the_machine_at_most)
 {
     size_t pages = (size_t)sysconf(_SC_PHYS_PAGES);
-    cr_assert_leq(tmi_fetch_budget(), pages / 2 * (size_t)sysconf(_SC_PAGESIZE) + 4096);
-    cr_assert_gt(tmi_fetch_budget(), 1 << 20);
-    cr_assert_leq(tmi_fetch_budget(), (size_t)8 << 30);
+    size_t half = pages / 2 * (size_t)sysconf(_SC_PAGESIZE) + 4096;
+    const off_t sizes[] = {(off_t)1 << 40, INT64_MAX - 4095};
+    for (size_t i = 0; i < 2; i++) {
+        cr_assert_leq(budget_of(sizes[i]), half);
+        cr_assert_leq(budget_of(sizes[i]), (size_t)8 << 30);
+        cr_assert_gt(budget_of(sizes[i]), (size_t)64 << 20);
+    }
+    cr_assert_leq(tmi_fetch_budget("/dev/null"), half, "no size to go by");
 }
