@@ -73,13 +73,18 @@ static tm_snapshot_t *merge_files(char **paths, int n)
 
 static void tell_sum(const tm_snapshot_t *s, const char *path)
 {
-    struct tmi_amount total = tmi_print_total(s);
+    uint64_t size = 0;
+    uint64_t count = 0;
+    for (size_t i = 0; i < s->live_count; i++) {
+        size += s->traces[i].values[TMI_INUSE_BYTES];
+        count += s->traces[i].values[TMI_INUSE_BLOCKS];
+    }
     fprintf(stderr, "tmalloc: %s: %" PRIu32 " process%s held ", path, s->about.processes,
             s->about.processes == 1 ? "" : "es");
-    tmi_print_size(stderr, (double)total.size);
-    fprintf(stderr, " in %" PRIu64 " blocks of %zu stacks", total.count,
+    tmi_print_size(stderr, (double)size);
+    fprintf(stderr, " in %" PRIu64 " blocks of %zu stacks", count,
             tm_snapshot_trace_count(s));
-    if (s->about.peak > total.size) {
+    if (s->about.peak > size) {
         fputs(", and at no time together more than ", stderr);
         tmi_print_size(stderr, (double)s->about.peak);
     }
