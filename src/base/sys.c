@@ -9,10 +9,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/bits.h"
@@ -80,9 +82,35 @@ bool tmi_sys_is_readable(const void *p)
     return readable;
 }
 
+/* As the kernel has them: bit n - 1 is signal n. Both come to the thread that writes. */
+#define WRITE_SIGNALS ((uint64_t)1 << (SIGPIPE - 1) | (uint64_t)1 << (SIGXFSZ - 1))
+
+static uint64_t block_write_signals(void)
+{
+    const uint64_t set = WRITE_SIGNALS;
+    uint64_t mask = WRITE_SIGNALS; /* where even this is forbidden, nothing is undone */
+    syscall(SYS_rt_sigprocmask, SIG_BLOCK, &set, &mask, sizeof set);
+    return mask;
+}
+
+/* Takes back the one that our writing raised, if the program has not blocked it itself.
+ */
+static void unblock_write_signals(uint64_t mask, int err)
+{
+    const uint64_t set = WRITE_SIGNALS & ~mask;
+    const struct timespec now = {0, 0};
+    if ((err == -EPIPE || err == -EFBIG) && set != 0) {
+        syscall(SYS_rt_sigtimedwait, &set, NULL, &now, sizeof set);
+    }
+    if (set != 0) {
+        syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof mask);
+    }
+}
+
 int tmi_sys_write(int fd, const void *bytes, size_t len)
 {
     int saved = errno;
+    uint64_t mask = block_write_signals();
     const char *p = bytes;
     int err = 0;
     while (len > 0 && err == 0) {
@@ -96,6 +124,7 @@ int tmi_sys_write(int fd, const void *bytes, size_t len)
             err = -errno;
         }
     }
+    unblock_write_signals(mask, err);
     errno = saved;
     return err;
 }

@@ -28,7 +28,10 @@ size_t tmi_sys_page_bytes(void);
 /* True when the 8 bytes at `p`, which is aligned to 8, can be read. A system call. */
 bool tmi_sys_is_readable(const void *p);
 
-/* All of `bytes` to fd, again after interruptions: 0 or a negative errno. */
+/*
+ * All of `bytes` to fd, again after interruptions: 0 or a negative errno. A pipe that
+ * nobody reads and a limit on file sizes are errors like others: no signal is raised.
+ */
 int tmi_sys_write(int fd, const void *bytes, size_t len);
 
 /* A file to read from, or a negative errno; its bytes from `offset` on, all `len` or not

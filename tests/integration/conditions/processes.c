@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Scenes of threads and processes: forks beside many threads that allocate, children that
+ * share the parent's memory, threads cancelled and processes ended in the middle of work.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "conditions.h"
+#include "tmalloc.h"
+
+#define WORKERS 8
+
+static uint32_t is_over; /* atomic */
+
+static void *work_on(void *seed)
+{
+    while (!__atomic_load_n(&is_over, __ATOMIC_ACQUIRE)) {
+        work((uintptr_t)seed, 200);
+    }
+    return NULL;
+}
+
+static void start(pthread_t *threads, unsigned n, void *(*body)(void *))
+{
+    for (uintptr_t i = 0; i < n; i++) {
+        EXPECT(pthread_create(&threads[i], NULL, body, (void *)i) == 0);
+    }
+}
+
+static void *work_once(void *seed)
+{
+    work((uintptr_t)seed, 100);
+    return NULL;
+}
+
+static void write_snapshot(unsigned number)
+{
+    char name[64];
+    snprintf(name, sizeof name, "fork.%u.pb.gz", number);
+    tm_snapshot_t *s = tm_take_snapshot();
+    EXPECT(s != NULL);
+    EXPECT(tm_snapshot_dump(s, name) == 0);
+    EXPECT(unlink(name) == 0);
+    tm_snapshot_free(s);
+}
+
+/* All that a child may do; `of_parent` was made before the fork. */
+_Noreturn static void be_child(unsigned number, void *of_parent)
+{
+    alarm(60);
+    free(of_parent);
+    work(number, 60);
+    if (number % 3 == 0) {
+        pthread_t threads[3];
+        start(threads, 3, work_once);
+        for (int i = 0; i < 3; i++) {
+            pthread_join(threads[i], NULL);
+        }
+    }
+    if (number % 7 == 0 && tm_is_tracing()) {
+        tm_clear_traces(); /* a thread that is gone may have been about to count */
+        work(number, 60);
+        look_at_counters();
+    }
+    if (number % 11 == 0) {
+        tm_stop();
+        EXPECT(tm_start(25) == 0);
+        work(number, 60);
+        look_at_counters();
+    }
+    if (number % 50 == 0 && tm_is_tracing()) {
+        write_snapshot(number);
+    }
+    if (number % 13 == 0) {
+        exit(0);
+    }
+    _exit(0);
+}
+
+static void expect_end(pid_t child)
+{
+    int status;
+    EXPECT(waitpid(child, &status, 0) == child);
+    EXPECT(!WIFSIGNALED(status) || WTERMSIG(status) != SIGALRM); /* it did not hang */
+    EXPECT(status == 0);
+}
+
+void scene_forks(unsigned count)
+{
+    pthread_t threads[WORKERS];
+    start(threads, WORKERS, work_on);
+    for (unsigned number = 0; number < count; number++) {
+        void *p = malloc(number);
+        pid_t child = fork();
+        EXPECT(child >= 0);
+        if (child == 0) {
+            be_child(number, p);
+        }
+        expect_end(child);
+        free(p);
+    }
+    __atomic_store_n(&is_over, 1, __ATOMIC_RELEASE);
+    for (int i = 0; i < WORKERS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    look_at_counters();
+}
+
+static void *work_until_cancelled(void *seed)
+{
+    for (;;) {
+        work((uintptr_t)seed, 20);
+        pthread_testcancel();
+    }
+    return NULL;
+}
+
+/* Cancelled where POSIX has it: were malloc a place for that, blocks would be lost. */
+void scene_cancel(unsigned count)
+{
+    for (unsigned round = 0; round < count; round++) {
+        pthread_t threads[4];
+        start(threads, 4, work_until_cancelled);
+        for (int i = 0; i < 4; i++) {
+            EXPECT(pthread_cancel(threads[i]) == 0);
+        }
+        for (int i = 0; i < 4; i++) {
+            void *result;
+            EXPECT(pthread_join(threads[i], &result) == 0);
+            EXPECT(result == PTHREAD_CANCELED);
+        }
+    }
+    look_at_counters();
+}
+
+static int be_guest(void *block)
+{
+    free(block);
+    work(3, 200);
+    _exit(0);
+}
+
+/* What posix_spawn does: a child with our memory and our thread variables, while we wait.
+ */
+void scene_vfork_memory(unsigned count)
+{
+    enum { STACK = 1 << 18 };
+    char *stack = malloc(STACK);
+    for (unsigned i = 0; i < count; i++) {
+        void *block = malloc(i);
+        int flags = CLONE_VM | CLONE_VFORK | SIGCHLD;
+        int child = clone(be_guest, stack + STACK, flags, block);
+        EXPECT(child > 0);
+        expect_end(child);
+        work(i, 50);
+    }
+    free(stack);
+    look_at_counters();
+}
+
+/* Processes that end while four threads allocate: by return, by exit in a thread. */
+static void *exit_from_thread(void *unused)
+{
+    (void)unused;
+    work(9, 300);
+    exit(0);
+}
+
+void scene_exit_beside(unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        pid_t child = fork();
+        EXPECT(child >= 0);
+        if (child == 0) {
+            alarm(60);
+            pthread_t threads[5];
+            start(threads, 4, work_on);
+            if (i % 2 == 0) {
+                start(&threads[4], 1, exit_from_thread);
+                pthread_join(threads[4], NULL);
+            }
+            work(i, 100);
+            exit(0);
+        }
+        expect_end(child);
+    }
+}
