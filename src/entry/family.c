@@ -21,13 +21,17 @@ TMI_COLD void *tmi_family_no_memory(void)
     return NULL;
 }
 
-/* Any size, not traced. */
+/*
+ * mimalloc gives a block of that size back to the system when it is freed. Its address is
+ * the start of a page: so free() asks the kernel before it looks at a header that may be
+ * gone, as it does for every such pointer (tmi_block_may_look).
+ */
+#define HUGE_BYTES ((size_t)8 << 20)
+#define HUGE_ALIGN 4096
+
 static void *alloc_untraced(size_t size, bool zeroed)
 {
-    size_t bytes;
-    if (tmi_add_overflows(size, sizeof(struct tmi_block), &bytes)) {
-        return tmi_family_no_memory();
-    }
+    size_t bytes = size + sizeof(struct tmi_block);
     void *base = zeroed ? tmi_backend_alloc_zeroed(bytes) : tmi_backend_alloc(bytes);
     return base != NULL ? tmi_block_seal(base, size, 0, 0) : tmi_family_no_memory();
 }
@@ -50,29 +54,23 @@ TMI_NOINLINE void *tmi_family_trace(void *base, size_t size, uintptr_t caller)
     return p;
 }
 
-TMI_INLINE void *alloc_long(size_t size, bool zeroed, uintptr_t caller)
+/* A block with its distance before the header; NULL when there is no memory. */
+static void *make_aligned(size_t size, size_t align, bool zeroed, uint32_t site)
 {
-    if (TMI_UNLIKELY(tmi_load_relaxed(&tmi_tracer.mode) <= TMI_MODE_OFF)) {
-        tmi_init_at_first_use();
-        return alloc_untraced(size, zeroed);
+    if (size >= HUGE_BYTES && align < HUGE_ALIGN) {
+        align = HUGE_ALIGN;
     }
-    if (TMI_UNLIKELY(size > TMI_FAMILY_MOST)) {
-        return tmi_family_no_memory();
+    size_t bytes = tmi_block_aligned_request(size, align);
+    if (size > TMI_FAMILY_MOST || bytes == 0) {
+        return NULL;
     }
-    size_t bytes = size + sizeof(struct tmi_block);
-    void *base = zeroed ? tmi_backend_alloc_zeroed(bytes) : tmi_backend_alloc(bytes);
-    return TMI_LIKELY(base != NULL) ? tmi_family_trace(base, size, caller)
-                                    : tmi_family_no_memory();
-}
-
-TMI_NOINLINE void *tmi_family_alloc_long(size_t size, uintptr_t caller)
-{
-    return alloc_long(size, false, caller);
-}
-
-TMI_NOINLINE void *tmi_family_alloc_zeroed_long(size_t size, uintptr_t caller)
-{
-    return alloc_long(size, true, caller);
+    char *base = zeroed ? tmi_backend_alloc_zeroed(bytes) : tmi_backend_alloc(bytes);
+    if (base == NULL) {
+        return NULL;
+    }
+    char *p = tmi_block_aligned_user(base, align);
+    tmi_block_seal_aligned(p, (size_t)(p - base), size, 0, site);
+    return p;
 }
 
 /* The site of an operation that is rarer than malloc; *shard is NULL when not tracing. */
@@ -94,28 +92,47 @@ static void leave_from(struct tmi_shard *shard)
     }
 }
 
-void *tmi_family_alloc_aligned(size_t size, size_t align, uintptr_t caller)
+static void *alloc_aligned(size_t size, size_t align, bool zeroed, uintptr_t caller)
 {
-    if (align <= TMI_BLOCK_ALIGN) {
-        return tmi_family_alloc_long(size, caller);
-    }
-    size_t bytes = tmi_block_aligned_request(size, align);
-    if (size > TMI_FAMILY_MOST || bytes == 0) {
-        return tmi_family_no_memory();
-    }
     struct tmi_shard *shard;
     uint32_t site = enter_for(caller, &shard);
-    char *base = tmi_backend_alloc(bytes);
-    char *p = NULL;
-    if (base != NULL) {
-        p = tmi_block_aligned_user(base, align);
-        tmi_block_seal_aligned(p, (size_t)(p - base), size, 0, site);
-        if (shard != NULL) {
-            tmi_tracer_count_alloc(shard, site, size, p);
-        }
+    void *p = make_aligned(size, align, zeroed, site);
+    if (p != NULL && shard != NULL) {
+        tmi_tracer_count_alloc(shard, site, size, p);
     }
     leave_from(shard);
     return p != NULL ? p : tmi_family_no_memory();
+}
+
+TMI_INLINE void *alloc_long(size_t size, bool zeroed, uintptr_t caller)
+{
+    if (TMI_UNLIKELY(size >= HUGE_BYTES)) {
+        return alloc_aligned(size, HUGE_ALIGN, zeroed, caller);
+    }
+    if (TMI_UNLIKELY(tmi_load_relaxed(&tmi_tracer.mode) <= TMI_MODE_OFF)) {
+        tmi_init_at_first_use();
+        return alloc_untraced(size, zeroed);
+    }
+    size_t bytes = size + sizeof(struct tmi_block);
+    void *base = zeroed ? tmi_backend_alloc_zeroed(bytes) : tmi_backend_alloc(bytes);
+    return TMI_LIKELY(base != NULL) ? tmi_family_trace(base, size, caller)
+                                    : tmi_family_no_memory();
+}
+
+TMI_NOINLINE void *tmi_family_alloc_long(size_t size, uintptr_t caller)
+{
+    return alloc_long(size, false, caller);
+}
+
+TMI_NOINLINE void *tmi_family_alloc_zeroed_long(size_t size, uintptr_t caller)
+{
+    return alloc_long(size, true, caller);
+}
+
+void *tmi_family_alloc_aligned(size_t size, size_t align, uintptr_t caller)
+{
+    return align <= TMI_BLOCK_ALIGN ? tmi_family_alloc_long(size, caller)
+                                    : alloc_aligned(size, align, false, caller);
 }
 
 /* A resized block as one step of the counters. */
@@ -156,21 +173,49 @@ static void *resize_plain(struct tmi_block *block, size_t size, uint32_t site)
     return tmi_block_seal(base, size, 0, site);
 }
 
-/* An over-aligned block becomes an ordinary one, as realloc in libc makes it. */
-static void *resize_aligned(void *p, size_t size, uint32_t site)
+static void *make_any(size_t size, uint32_t site)
 {
+    if (size >= HUGE_BYTES) {
+        return make_aligned(size, HUGE_ALIGN, false, site);
+    }
     void *base = tmi_backend_alloc(size + sizeof(struct tmi_block));
-    if (base == NULL) {
+    return base == NULL ? NULL : tmi_block_seal(base, size, 0, site);
+}
+
+/* To another place. An over-aligned block becomes an ordinary one, as realloc in libc
+ * makes it. */
+static void *move(void *p, enum tmi_block_state state, size_t size, uint32_t site)
+{
+    void *moved = make_any(size, site);
+    if (moved == NULL) {
         return NULL;
     }
-    void *moved = tmi_block_seal(base, size, 0, site);
-    size_t usable = tmi_block_usable(p, TMI_BLOCK_LIVE_ALIGNED);
+    size_t usable = tmi_block_usable(p, state);
     memcpy(moved, p, usable < size ? usable : size);
-    void *old_base = tmi_block_base(p, TMI_BLOCK_LIVE_ALIGNED);
-    uint32_t old_site = tmi_block_trace(p, TMI_BLOCK_LIVE_ALIGNED);
-    tmi_block_unseal(tmi_block_of(p), tmi_block_tag_of(old_site));
+    void *old_base = tmi_block_base(p, state);
+    tmi_block_unseal(tmi_block_of(p), tmi_block_tag_of(tmi_block_trace(p, state)));
     tmi_backend_release(old_base);
     return moved;
+}
+
+static void *resize_aligned(void *p, size_t size, uint32_t site)
+{
+    size_t usable = tmi_block_usable(p, TMI_BLOCK_LIVE_ALIGNED);
+    if (size > usable || size < usable / 2) {
+        return move(p, TMI_BLOCK_LIVE_ALIGNED, size, site);
+    }
+    char *base = tmi_block_base(p, TMI_BLOCK_LIVE_ALIGNED);
+    tmi_block_seal_aligned(p, (size_t)((char *)p - base), size, 0, site);
+    return p;
+}
+
+static void *resize(void *p, enum tmi_block_state state, size_t size, uint32_t site)
+{
+    if (state == TMI_BLOCK_LIVE_ALIGNED) {
+        return resize_aligned(p, size, site);
+    }
+    return size >= HUGE_BYTES ? move(p, state, size, site)
+                              : resize_plain(tmi_block_of(p), size, site);
 }
 
 void *tmi_family_resize(void *p, size_t size, uintptr_t caller)
@@ -188,8 +233,7 @@ void *tmi_family_resize(void *p, size_t size, uintptr_t caller)
     uint32_t site = enter_for(caller, &shard);
     uint32_t old_site = tmi_block_trace(p, state);
     size_t old_size = tmi_block_size(tmi_block_of(p));
-    void *moved = state == TMI_BLOCK_LIVE ? resize_plain(tmi_block_of(p), size, site)
-                                          : resize_aligned(p, size, site);
+    void *moved = resize(p, state, size, site);
     if (moved != NULL) {
         count_resize(shard, old_site, old_size, site, size, moved);
     }

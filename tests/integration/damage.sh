@@ -102,8 +102,11 @@ command -v nm >/dev/null || { echo 'skipped: no nm'; exit 77; }
 
 for frames in 0 1 10; do
     export TMALLOC=$frames
-    run 0 none
-    [ ! -s "$err" ] || fail 'a report, though nothing is wrong'
+    # The header knows a block's size and alignment; what else is said of it is no harm.
+    for deed in none wrong-size wrong-alignment; do
+        run 0 $deed
+        [ ! -s "$err" ] || fail 'a report, though nothing is wrong'
+    done
 done
 
 twice='double free: the block was freed already'
@@ -116,6 +119,9 @@ expect 1 "^tmalloc: free\\(0x[0-9a-f]+\\): $twice\$" twice
 shows "$allocated" make_left
 expect 1 "$twice" twice-aligned
 shows "$allocated" make_aligned
+expect 5 "$twice|$foreign" twice-huge
+expect 1 "$twice" twice-in-threads
+shows "$allocated" make_left
 expect 1 "$twice" twice-after-other
 shows "$allocated" make_right
 expect 1 "$inside" twice-after-reuse

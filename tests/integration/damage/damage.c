@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,6 +82,58 @@ static void free_twice(void)
     char *p = make_left(SIZE);
     free(p);
     free(p);
+}
+
+/* Of so many bytes that the memory is gone after the first free; however it was made. */
+static void free_huge_twice(void)
+{
+    const size_t huge = (size_t)100 << 20;
+    void *blocks[] = {malloc(huge), calloc(huge, 1), realloc(malloc(1), huge),
+                      realloc(malloc(huge), 2 * huge), memalign(64, huge)};
+    for (int i = 0; i < 5; i++) {
+        memset(blocks[i], 1, 100);
+        free(blocks[i]);
+        free(blocks[i]);
+    }
+}
+
+static void *free_it(void *p)
+{
+    free(p);
+    return NULL;
+}
+
+static void free_in_thread_too(void)
+{
+    char *p = make_left(SIZE);
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, free_it, p) != 0) {
+        give_up(2, "no thread");
+    }
+    pthread_join(thread, NULL);
+    free(p);
+}
+
+/* C++'s deletes with a size and an alignment that are not the block's. */
+void _ZdlPvm(void *, size_t) __attribute__((weak));
+void _ZdlPvSt11align_val_t(void *, size_t) __attribute__((weak));
+
+static void delete_with_wrong_size(void)
+{
+    if (_ZdlPvm == NULL) {
+        give_up(77, "no operator delete");
+    }
+    _ZdlPvm(make_left(SIZE), 2 * SIZE);
+    _ZdlPvm(make_left(5000), 1);
+}
+
+static void delete_with_wrong_alignment(void)
+{
+    if (_ZdlPvSt11align_val_t == NULL) {
+        give_up(77, "no operator delete");
+    }
+    _ZdlPvSt11align_val_t(make_left(SIZE), 1024);
+    _ZdlPvm(make_aligned(1024), SIZE);
 }
 
 static void free_aligned_twice(void)
@@ -294,6 +347,10 @@ static const struct {
     {"none", nothing_wrong},
     {"twice", free_twice},
     {"twice-aligned", free_aligned_twice},
+    {"twice-huge", free_huge_twice},
+    {"twice-in-threads", free_in_thread_too},
+    {"wrong-size", delete_with_wrong_size},
+    {"wrong-alignment", delete_with_wrong_alignment},
     {"twice-after-other", free_after_other},
     {"twice-after-reuse", free_after_reuse},
     {"stack", free_stack},
