@@ -24,6 +24,12 @@
 /* On an extern variable: it is of this library, and reached without the GOT. */
 #define TMI_HIDDEN __attribute__((visibility("hidden")))
 
+/*
+ * On a variable that every operation reads and nobody writes for long. They lie together,
+ * with nothing beside them that some thread may be writing: one cache line, or two.
+ */
+#define TMI_READ_MOSTLY __attribute__((section("tmi_read_mostly"), aligned(8)))
+
 #define TMI_CACHE_LINE   64
 #define TMI_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 

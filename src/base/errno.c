@@ -4,7 +4,7 @@
 
 #if defined(__x86_64__) && defined(__LP64__)
 
-intptr_t tmi_errno_distance;
+intptr_t tmi_errno_distance TMI_READ_MOSTLY;
 
 void tmi_errno_init(void)
 {

@@ -8,7 +8,7 @@
 #include "base/atomic.h"
 #include "base/sys.h"
 
-uint64_t tmi_block_secret;
+uint64_t tmi_block_secret TMI_READ_MOSTLY __attribute__((aligned(TMI_CACHE_LINE)));
 
 /* Mixed into the seal of a block that has a distance before its header. */
 #define ALIGNED_FLAG UINT64_C(0x5A5A5A5AA5A5A5A5)

@@ -14,7 +14,11 @@
 
 #define NFRAME_MOST 65535
 
-struct tmi_tracer tmi_tracer __attribute__((aligned(TMI_CACHE_LINE))) = {
+_Static_assert(sizeof(struct tmi_tracer) + sizeof tmi_block_secret + sizeof(intptr_t) <=
+                   TMI_CACHE_LINE,
+               "what every operation reads is one line");
+
+struct tmi_tracer tmi_tracer TMI_READ_MOSTLY = {
     .mode = TMI_MODE_BOOT,
     .stamp = 1, /* epoch 0, ids from 1 */
     .turn = 1,
