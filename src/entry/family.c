@@ -73,8 +73,11 @@ static void *make_aligned(size_t size, size_t align, bool zeroed, uint32_t site)
     return p;
 }
 
-/* The site of an operation that is rarer than malloc; *shard is NULL when not tracing. */
-static uint32_t enter_for(uintptr_t caller, struct tmi_shard **shard)
+/*
+ * The site of an operation that is rarer than malloc; *shard is NULL when not tracing.
+ * Inline, since the frame that is asked for must not be left by a tail call.
+ */
+TMI_INLINE uint32_t enter_for(uintptr_t caller, struct tmi_shard **shard)
 {
     *shard = NULL;
     tmi_init_at_first_use();

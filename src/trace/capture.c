@@ -6,6 +6,8 @@
  */
 #include "trace/capture.h"
 
+#include <sys/auxv.h>
+
 #include "base/report.h"
 #include "trace/module.h"
 #include "trace/tree.h"
@@ -23,6 +25,9 @@
 #endif
 
 #define DIFFERENCES_TOLD 3
+
+/* At most: where it begins the kernel says, but not where it ends. */
+#define VDSO_BYTES ((uintptr_t)16 << 10)
 
 static enum tmi_capture_way chosen;
 static struct tmi_capture_checks checks; /* atomic */
@@ -117,6 +122,31 @@ static TMI_COLD void check(struct tmi_shard *shard, const uintptr_t *frame, uint
     }
 }
 
+/*
+ * The node of a stack found by frame pointers, if that can be believed: the record that
+ * the kernel makes for a signal handler does not say where the signal came. It is known
+ * by its return address, in the vDSO or in no module; code that the program wrote is like
+ * it.
+ */
+static uint32_t intern_believed(const uintptr_t *newest_first, size_t n)
+{
+    uintptr_t vdso = getauxval(AT_SYSINFO_EHDR);
+    uint32_t node = 0;
+    for (size_t i = n; i > 0; i--) {
+        uintptr_t pc = newest_first[i - 1];
+        uint32_t location = tmi_tree_locate(pc);
+        if (location == 0 || tmi_location_module(location) == 0 ||
+            pc - vdso < VDSO_BYTES) {
+            return 0;
+        }
+        node = tmi_tree_child(node, location);
+        if (node == 0) {
+            return 0;
+        }
+    }
+    return node;
+}
+
 /* The way of this machine; 0: it is none for this stack. */
 static uint32_t capture_fast(struct tmi_shard *shard, const uintptr_t *frame,
                              uint32_t generation)
@@ -126,7 +156,7 @@ static uint32_t capture_fast(struct tmi_shard *shard, const uintptr_t *frame,
     }
     bool complete;
     size_t n = unwind_slowly(shard, frame, by_fp, &complete);
-    return complete ? tmi_tree_intern(shard->stack, n) : 0;
+    return complete ? intern_believed(shard->stack, n) : 0;
 }
 
 uint32_t tmi_capture_stack(struct tmi_shard *shard, const uintptr_t *frame,

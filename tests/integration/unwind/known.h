@@ -11,6 +11,8 @@
 extern "C" {
 #endif
 
+#define CONDITION __attribute__((weak))
+
 /* A function with a frame and a name of its own, which dladdr() can tell. */
 #if defined(__clang__)
 #define KEEP __attribute__((noinline, visibility("default")))
@@ -47,27 +49,27 @@ void need(int truth, const char *what);
 /* The same where it is a number of frames that counts: see COMPARE in main.c. */
 void need_frames(int truth, const char *what);
 
-/* One function for each condition. */
-void run_alloca(void);
-void run_realigned(void);
-void run_longjmp(void);
-void run_recursion(void);
-void run_callbacks(void);
-void run_signals(void);
-void run_alarms(void);
-void run_stepped(void);
-void run_null_call(void);
-void run_contexts(void);
-void run_switched(void);
-void run_bottom(void);
-void run_threads(void);
-void run_exits(void);
-void run_forks(void);
-void run_unloads(void);
-void run_no_tables(void);
-void run_written(void);
-void run_exceptions(void);
-void run_library(void);
+/* One function for each condition; weak: not each of them is for every processor. */
+CONDITION void run_alloca(void);
+CONDITION void run_realigned(void);
+CONDITION void run_longjmp(void);
+CONDITION void run_recursion(void);
+CONDITION void run_callbacks(void);
+CONDITION void run_signals(void);
+CONDITION void run_alarms(void);
+CONDITION void run_stepped(void);
+CONDITION void run_null_call(void);
+CONDITION void run_contexts(void);
+CONDITION void run_switched(void);
+CONDITION void run_bottom(void);
+CONDITION void run_threads(void);
+CONDITION void run_exits(void);
+CONDITION void run_forks(void);
+CONDITION void run_unloads(void);
+CONDITION void run_no_tables(void);
+CONDITION void run_written(void);
+CONDITION void run_exceptions(void);
+CONDITION void run_library(void);
 
 #ifdef __cplusplus
 }

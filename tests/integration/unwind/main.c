@@ -161,7 +161,8 @@ int main(int argc, char **argv)
     }
     backtrace(others, FRAMES_MOST); /* loads what it needs */
     for (size_t i = 0; i < sizeof conditions / sizeof *conditions; i++) {
-        if (argc == 2 && strcmp(argv[1], conditions[i].name) == 0) {
+        if (argc == 2 && conditions[i].run != NULL &&
+            strcmp(argv[1], conditions[i].name) == 0) {
             conditions[i].run();
             puts("ok");
             return 0;

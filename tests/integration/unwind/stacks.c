@@ -208,6 +208,7 @@ void run_contexts(void)
 
 void call_on_stack(void (*function)(void), void *top);
 void call_from_nowhere(void (*function)(void), void *top, void (*bottom)(void));
+#pragma weak call_from_nowhere /* x86-64 only */
 
 KEEP void on_its_stack(void)
 {
@@ -279,6 +280,7 @@ KEEP void from_nowhere(void)
 }
 
 void end_of_stack(void);
+#pragma weak end_of_stack
 
 void run_bottom(void)
 {
