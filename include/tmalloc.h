@@ -89,8 +89,10 @@ TM_API int tm_get_traceback_limit(void);
  */
 TM_API tm_traced_memory_t tm_get_traced_memory(void);
 
-/* Set the peak to the present `current`. Traces stay. Nothing when not tracing. Thread
- * safe. */
+/*
+ * Set the peak to the present `current`, and what tm_take_peak_snapshot() tells to what
+ * is held now. Traces stay. Nothing when not tracing. Thread safe; not signal safe.
+ */
 TM_API void tm_reset_peak(void);
 
 /*
@@ -115,10 +117,25 @@ TM_API const tm_traceback_t *tm_get_object_traceback(const void *ptr);
 /*
  * A copy of what is traced now: later allocations do not change it. Free it with
  * tm_snapshot_free(). Its cost is that of the number of different stacks, not of blocks.
- * While other threads allocate, their latest operations may or may not be in it.
+ * Other threads go on meanwhile, and what is in it is one state of all of them: whatever
+ * a thread did before the call, or before something that is in the snapshot, is in it.
+ * Several at once, from several threads, are taken one after the other.
  * Errors: ENODATA when not tracing, ENOMEM. Thread safe; not signal safe.
  */
 TM_API TM_NODISCARD tm_snapshot_t *tm_take_snapshot(void);
+
+/*
+ * Who held what at the peak: a snapshot as of where `current` turned down from its most
+ * since the start, clear or reset. A peak that is not worth mentioning beside the last
+ * one is passed over, so the bytes in it are at least 99.5 % of the peak with one thread,
+ * and with T threads 99.5 % of it less (T-1) x lease (see tm_get_traced_memory()).
+ * What is needed for it is kept while tracing goes on, whether or not it is asked for:
+ * at most twice the memory of the counters. A free by a signal handler that interrupts
+ * tmalloc itself is not seen as the end of a peak if another thread looks at the peak
+ * just then. Free it with tm_snapshot_free().
+ * Errors: as above; ENOMEM also when something of the peak could not be kept.
+ */
+TM_API TM_NODISCARD tm_snapshot_t *tm_take_peak_snapshot(void);
 
 #ifdef __cplusplus
 }

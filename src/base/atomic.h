@@ -16,6 +16,10 @@
 #define tmi_exchange_acquire(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQUIRE)
 #define tmi_exchange_release(p, v) __atomic_exchange_n((p), (v), __ATOMIC_RELEASE)
 
+#define tmi_acquire_fence() __atomic_thread_fence(__ATOMIC_ACQUIRE)
+#define tmi_release_fence() __atomic_thread_fence(__ATOMIC_RELEASE)
+#define tmi_full_fence()    __atomic_thread_fence(__ATOMIC_SEQ_CST)
+
 /* Compare and swap: true when *p was *expected; else *expected becomes what *p was. */
 #define tmi_cas_relaxed(p, expected, v)                                                  \
     __atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_RELAXED,               \

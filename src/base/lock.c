@@ -31,10 +31,15 @@ static void wait_for(uint32_t *word)
     }
 }
 
-void tmi_lock(enum tmi_lock which)
+bool tmi_try_lock(enum tmi_lock which)
 {
     uint32_t free_word = 0;
-    if (!tmi_cas_acq_rel(&locks[which].word, &free_word, 1)) {
+    return tmi_cas_acq_rel(&locks[which].word, &free_word, 1);
+}
+
+void tmi_lock(enum tmi_lock which)
+{
+    if (!tmi_try_lock(which)) {
         wait_for(&locks[which].word);
     }
 }

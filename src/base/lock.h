@@ -10,12 +10,15 @@
 #ifndef TMI_LOCK_H
 #define TMI_LOCK_H
 
+#include <stdbool.h>
+
 /* Lower ones first. A thread that holds one may take only those below it in this list. */
 enum tmi_lock {
     TMI_LOCK_TRACER,  /* start, stop, clear, snapshot: one at a time */
     TMI_LOCK_THREADS, /* the list of shards and who owns them */
     TMI_LOCK_LIVE,    /* tracebacks handed out by tm_get_object_traceback */
     TMI_LOCK_SITES,   /* new sites */
+    TMI_LOCK_CUTS,    /* new cuts, and what is known of the peak */
     TMI_LOCK_STEPS,   /* new unwinding steps */
     TMI_LOCK_TREE,    /* new nodes and locations */
     TMI_LOCK_MODULES, /* new modules */
@@ -23,6 +26,7 @@ enum tmi_lock {
 };
 
 void tmi_lock(enum tmi_lock which);
+bool tmi_try_lock(enum tmi_lock which); /* true: it is ours */
 void tmi_unlock(enum tmi_lock which);
 
 /* For pthread_atfork: all of them, in order, and all of them back. */

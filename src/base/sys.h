@@ -47,6 +47,16 @@ void tmi_sys_futex_wake(uint32_t *word);
 /* 64 bits from the kernel's generator, or from the auxiliary vector's random bytes. */
 uint64_t tmi_sys_random(void);
 
+/*
+ * tmi_sys_barrier: every other thread of this process has executed a full memory barrier
+ * since the call; false when the kernel cannot do that. Announce it once before.
+ */
+void tmi_sys_barrier_announce(void);
+bool tmi_sys_barrier(void);
+
+/* Let others run. */
+void tmi_sys_yield(void);
+
 int tmi_sys_getpid(void);
 
 /* The command line, arguments separated by spaces, cut to `room`; its length, 0: unknown.

@@ -143,21 +143,21 @@ static void count_resize(struct tmi_shard *shard, uint32_t old_site, size_t old_
                          uint32_t site, size_t size, const void *p)
 {
     if (shard == NULL) {
-        if (old_site != 0 && tmi_tracer_is_live(old_site)) {
+        if (old_site != 0) {
             tmi_tracer_free_directly(old_site, old_size);
         }
         return;
     }
-    int64_t change = 0;
-    if (old_site >= tmi_stamp_first(shard->stamp)) {
-        if (!tmi_shard_count_free(shard, old_site, old_size, false)) {
-            tmi_direct_count(old_site, old_size);
-        }
-        change -= (int64_t)old_size;
+    bool was_live = old_site >= tmi_stamp_first(shard->stamp);
+    int64_t change = (site != 0 ? (int64_t)size : 0) - (was_live ? (int64_t)old_size : 0);
+    if (change < 0) {
+        tmi_shard_before_fall(shard);
+    }
+    if (was_live && !tmi_shard_count_free(shard, old_site, old_size, false)) {
+        tmi_direct_count(old_site, old_size);
     }
     if (site != 0) {
         tmi_shard_count_alloc(shard, site, size);
-        change += (int64_t)size;
         shard->latest = p;
     }
     tmi_shard_add(shard, change);

@@ -25,12 +25,22 @@ static struct tmi_index tracebacks;
 static struct tm_snapshot **given; /* TMI_LOCK_LIVE */
 static uint32_t given_room;        /* TMI_LOCK_LIVE */
 
-TM_API tm_snapshot_t *tm_take_snapshot(void)
+static struct tm_snapshot *take_guarded(bool of_peak)
 {
     struct tmi_shard *entered = tmi_guard_enter();
-    struct tm_snapshot *s = tmi_take_all();
+    struct tm_snapshot *s = tmi_take_all(of_peak);
     tmi_guard_leave(entered);
     return s;
+}
+
+TM_API tm_snapshot_t *tm_take_snapshot(void)
+{
+    return take_guarded(false);
+}
+
+TM_API tm_snapshot_t *tm_take_peak_snapshot(void)
+{
+    return take_guarded(true);
 }
 
 static bool make_room_locked(uint32_t number)

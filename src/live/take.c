@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See live/take.h. Sites are read beside the threads that count in them; only a clear has
- * to wait. Modules and locations of the call tree become those of the snapshot when the
- * first frame that needs them is copied:
+ * See live/take.h. The counts are those at a cut (trace/cut.h), read beside the threads
+ * that go on; only a clear, and another snapshot, have to wait. Modules and locations of
+ * the call tree become those of the snapshot when the first frame that needs them is
+ * copied:
  *
  *     module_of[tree's module]       snapshot's module + 1, 0: not copied yet
  *     location_of[tree's location]   snapshot's location + 1
@@ -20,6 +21,8 @@
 #include "base/sys.h"
 #include "trace/memory.h"
 #include "trace/module.h"
+#include "trace/peak.h"
+#include "trace/read.h"
 #include "trace/tracer.h"
 #include "trace/tree.h"
 
@@ -135,49 +138,53 @@ static int copy_stack(struct copy *copy, uint32_t node, uint32_t domain,
                                   total);
 }
 
-static int copy_site(struct copy *copy, uint32_t site)
+static int copy_site(struct copy *copy, uint32_t site, const struct tmi_cell *sum)
 {
-    struct tmi_cell sum = tmi_tracer_site_sum(site);
-    if (sum.alloc_blocks == 0) {
+    if (sum->alloc_blocks == 0) {
         return 0;
     }
-    /* Beside running threads a free may be seen before its allocation: not below zero. */
-    uint64_t blocks = sum.alloc_blocks - sum.free_blocks;
-    uint64_t bytes = sum.alloc_bytes - sum.free_bytes;
+    /* A free that was seen and its allocation not: see trace/read.h. Not below zero. */
+    uint64_t blocks = sum->alloc_blocks - sum->free_blocks;
+    uint64_t bytes = sum->alloc_bytes - sum->free_bytes;
     bool odd = (int64_t)blocks < 0 || (int64_t)bytes < 0;
     uint64_t values[TMI_VALUE_COUNT] = {
         [TMI_INUSE_BLOCKS] = odd ? 0 : blocks,
         [TMI_INUSE_BYTES] = odd ? 0 : bytes,
-        [TMI_ALLOC_BLOCKS] = sum.alloc_blocks,
-        [TMI_ALLOC_BYTES] = sum.alloc_bytes,
-        [TMI_TEMPORARY_BLOCKS] = sum.temporary_blocks,
+        [TMI_ALLOC_BLOCKS] = sum->alloc_blocks,
+        [TMI_ALLOC_BYTES] = sum->alloc_bytes,
+        [TMI_TEMPORARY_BLOCKS] = sum->temporary_blocks,
     };
+    copy->s->about.current += values[TMI_INUSE_BYTES];
     return copy_stack(copy, tmi_tracer_site_node(site), tmi_tracer_site_domain(site),
                       values);
 }
 
-static int copy_sites(struct tm_snapshot *s, uint32_t nframe, uint32_t first,
-                      uint32_t last)
+static int copy_sites(struct tm_snapshot *s, uint32_t nframe, enum tmi_cut cut)
 {
     struct copy copy;
+    uint32_t first = tmi_stamp_first(tmi_tracer.stamp);
+    size_t n = tmi_tracer_site_count() + 1 - first;
     int err = begin_copy(&copy, s, nframe, tmi_tree_node_count()) ? 0 : -ENOMEM;
-    for (uint32_t site = first; site <= last && err == 0; site++) {
-        err = copy_site(&copy, site);
+    struct tmi_cell *sums = NULL;
+    if (err == 0) {
+        sums = tmi_arena_alloc(&copy.maps, n * sizeof *sums);
+    }
+    if (sums == NULL || !tmi_read_sites(cut, first, sums, n)) {
+        err = -ENOMEM;
+    }
+    for (size_t i = 0; i < n && err == 0; i++) {
+        err = copy_site(&copy, first + (uint32_t)i, &sums[i]);
     }
     tmi_arena_release(&copy.maps);
     return err;
 }
 
-static void describe(struct tm_snapshot *s)
+static void describe(struct tm_snapshot *s, const char *kind, int64_t peak)
 {
-    int64_t current;
-    int64_t peak;
-    tmi_tracer_memory(&current, &peak);
     struct timespec now = {0, 0};
     clock_gettime(CLOCK_REALTIME, &now);
-    s->about.kind = "live";
+    s->about.kind = kind;
     s->about.pid = tmi_sys_getpid();
-    s->about.current = (uint64_t)current;
     s->about.peak = (uint64_t)peak;
     s->about.overhead = tmi_memory_bytes();
     s->about.time_nanos = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
@@ -198,19 +205,54 @@ static struct tm_snapshot *done(struct tm_snapshot *s, int err)
     return s;
 }
 
-struct tm_snapshot *tmi_take_all(void)
+/* The cut to read: the peak's, or one made now, which is the peak's if nothing was more.
+ */
+static enum tmi_cut begin_cut(bool of_peak, int64_t current)
+{
+    enum tmi_cut cut = TMI_CUT_NOW;
+    if (!of_peak || !tmi_peak_hold(current, &cut)) {
+        tmi_lock(TMI_LOCK_CUTS);
+        tmi_cut_make_locked(TMI_CUT_NOW);
+        tmi_unlock(TMI_LOCK_CUTS);
+    }
+    return cut;
+}
+
+static void end_cut(enum tmi_cut cut)
+{
+    if (cut == TMI_CUT_NOW) {
+        tmi_lock(TMI_LOCK_CUTS);
+        tmi_cut_end_locked(TMI_CUT_NOW);
+        tmi_unlock(TMI_LOCK_CUTS);
+    } else {
+        tmi_peak_let_go();
+    }
+}
+
+static int take_locked(struct tm_snapshot *s, bool of_peak, int nframe)
+{
+    int64_t current;
+    int64_t peak;
+    tmi_tracer_memory(&current, &peak);
+    describe(s, of_peak ? "peak" : "live", peak);
+    enum tmi_cut cut = begin_cut(of_peak, current);
+    int err = copy_sites(s, (uint32_t)nframe, cut);
+    end_cut(cut);
+    if (s->about.peak < s->about.current) {
+        s->about.peak = s->about.current; /* what others have not flushed */
+    }
+    return err;
+}
+
+struct tm_snapshot *tmi_take_all(bool of_peak)
 {
     tmi_lock(TMI_LOCK_TRACER);
     int nframe = tmi_tracer.mode;
     struct tm_snapshot *s = NULL;
-    int err = nframe > TMI_MODE_OFF ? -ENOMEM : -ENODATA;
+    int err = -ENODATA;
     if (nframe > TMI_MODE_OFF) {
         s = tmi_snapshot_create(nframe);
-    }
-    if (s != NULL) {
-        describe(s);
-        err = copy_sites(s, (uint32_t)nframe, tmi_stamp_first(tmi_tracer.stamp),
-                         tmi_tracer_site_count());
+        err = s == NULL ? -ENOMEM : take_locked(s, of_peak, nframe);
     }
     tmi_unlock(TMI_LOCK_TRACER);
     return done(s, err);

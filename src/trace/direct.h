@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Counting without a shard: a thread frees a block after its shard was given up, a signal
- * handler frees one while it interrupts the owner of the shard it would count in, or that
- * has no memory for a cell. Rare, so it may be slow: cells shared by all threads, changed
- * by atomic additions. They are reserved before a site's id is given, so that no free is
- * ever lost, and cost nothing until they are used.
+ * Frees for which there is no memory to count them in a shard. Rare, so it may be slow:
+ * cells shared by all threads, changed by atomic additions. They are reserved before a
+ * site's id is given, so that no free is ever lost, and cost nothing until they are used.
  *
  *     segments of 512, 512, 1024, ... cells, by site id; never moved, mapped when needed
  *
- * Ids are never used twice, so a straggler of an epoch that is over does no harm.
+ * Ids are never used twice, so a straggler of an epoch that is over does no harm. Nothing
+ * is kept for cuts: who reads sees the cells as they are.
  * Locking: reserving under TMI_LOCK_SITES; counting takes none, and is signal safe.
  */
 #ifndef TMI_DIRECT_H

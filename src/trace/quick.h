@@ -86,7 +86,7 @@ TMI_INLINE enum tmi_quick_freed tmi_quick_free(struct tmi_shard *shard, void *p,
     }
     tmi_tracer_inside();
     const struct tmi_quick_site *site = tmi_quick_site(shard->by_tag, tag);
-    if (TMI_UNLIKELY(site->key != tag)) {
+    if (TMI_UNLIKELY(site->key != tag) || tmi_shard_is_at_peak(shard)) {
         tmi_tracer_leave(shard);
         return TMI_QUICK_UNKNOWN;
     }

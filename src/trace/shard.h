@@ -5,10 +5,10 @@
  *     net     bytes allocated minus bytes freed since the last flush
  *     high    the most that net was since then
  *     cells   per site: bytes and blocks allocated, freed, and freed at once
- * ("temporary")
+ * ("temporary"), in chunks of CHUNK, mapped when first needed
  *
- *     directory[(id - first id) / CHUNK] -> chunk of CHUNK cells, mapped when first
- * needed
+ *     directory[(id - first id) / CHUNK]   the chunk, or NULL: ask the row
+ *     rows[the same]                       live: the chunk; kept: it as it was at a cut
  *
  * A flush adds net to the process's totals when it has left [-lease, +lease]. The peak
  * is then too low by what others have not flushed, at most T - 1 leases, or too high by
@@ -19,9 +19,16 @@
  * anything, and they are taken modulo 2^64. A shard outlives its thread, keeps its
  * counts, and is taken over by a later thread: nothing is merged.
  *
+ * Cuts (trace/cut.h). When the owner finds that the turn has moved it empties the
+ * directory, and forgets which cells it knew, so the first change of each chunk takes the
+ * slow way, which keeps a copy of the chunk for each cut that has none yet: a cut costs
+ * the hot path nothing. A reader takes the copy if there is one, and else what is live,
+ * and looks again afterwards whether that was right. What the owner does is published in
+ * this order: the cut's number in `past`, the copy, the change.
+ *
  * Everything in a shard belongs to one stamp, i.e. one epoch. After a clear its owner
  * notices at its next operation and begins anew (tmi_shard_begin); until then readers
- * pass it by. Readers run beside the owner: a value may be one operation old.
+ * pass it by.
  */
 #ifndef TMI_SHARD_H
 #define TMI_SHARD_H
@@ -32,6 +39,7 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "trace/cut.h"
 #include "trace/laststack.h"
 #include "trace/stackrange.h"
 #include "trace/totals.h"
@@ -76,8 +84,17 @@ struct tmi_quick_site {
     struct tmi_cell *cell;
 };
 
+/* A chunk of cells and what is kept of it. Written by the owner; read by others: atomic.
+ */
+struct tmi_row {
+    struct tmi_cell *live;
+    const struct tmi_cell *kept[TMI_CUT_COUNT];
+};
+
 struct tmi_shard {
-    /* One cache line for every operation. Written by the owner; read by others: atomic.
+    /*
+     * One cache line for every operation. Written by the owner; net and stamp are read by
+     * others: atomic.
      */
     int64_t net;
     int64_t high;
@@ -85,12 +102,17 @@ struct tmi_shard {
     uint64_t turn;      /* of the tracer, to which all below is up to date; owner only */
     const void *latest; /* the block that this thread allocated last; owner only */
     tmi_stamp stamp;
-    struct tmi_cell **directory;
+    int64_t trigger; /* falling from more, it may be the process's peak; owner only */
     uint32_t directory_len;
     uint32_t generation; /* of the known return addresses below; owner only */
 
     struct tmi_quick_site by_caller[TMI_QUICK_SITES]; /* owner only */
     struct tmi_quick_site by_tag[TMI_QUICK_SITES];    /* owner only */
+
+    struct tmi_cell **directory;  /* owner only */
+    struct tmi_row *rows;         /* atomic */
+    uint32_t rows_len;            /* atomic */
+    uint64_t past[TMI_CUT_COUNT]; /* atomic: numbers of the cuts that it is past */
 
     struct tmi_known_site known[TMI_SHARD_KNOWN]; /* owner only */
     struct tmi_laststack last;                    /* owner only */
@@ -100,7 +122,7 @@ struct tmi_shard {
     char *room;                  /* owner only: memory for chunks */
     size_t room_bytes;
     void *free_chunks;        /* owner only: linked through their first word */
-    struct tmi_thread *owner; /* TMI_LOCK_THREADS: the thread that has it; NULL: none */
+    struct tmi_thread *owner; /* atomic: the thread that has it; NULL: none. thread.h */
     struct tmi_shard *next;   /* never changes once the shard is in the list */
 };
 
@@ -110,17 +132,28 @@ struct tmi_shard *tmi_shard_new(void);
 /* Owner: forget all counts and begin an epoch. */
 void tmi_shard_begin(struct tmi_shard *shard, tmi_stamp stamp, int64_t lease);
 
-/* Owner: forget what trace/quick.h knows. */
-void tmi_shard_forget_quick(struct tmi_shard *shard);
+/*
+ * Owner: the tracer's turn is `turn`, and of this shard's epoch. Forget what
+ * trace/quick.h knows, and be past the cuts up to there.
+ */
+void tmi_shard_look(struct tmi_shard *shard, uint64_t turn);
 
 /* Owner: hand net and high over to the totals. */
 void tmi_shard_flush(struct tmi_shard *shard);
 
+/* Owner: net is above the trigger and about to fall: this may be the process's peak. */
+void tmi_shard_turns_down(struct tmi_shard *shard);
+
 /* Owner: the cell of a site of this epoch, mapped now if need be; NULL: no memory. */
 struct tmi_cell *tmi_shard_new_cell(struct tmi_shard *shard, uint32_t id);
 
-/* Anyone: add the counts of a site to `sum`, while no clear can happen. */
-void tmi_shard_read(struct tmi_shard *shard, uint32_t id, struct tmi_cell *sum);
+/*
+ * Anyone, while no clear can happen and the cut is not ended: add what the cells of the
+ * sites [first, first + n) were at the cut to sums[0 .. n - 1]. False when something of
+ * it could not be kept.
+ */
+bool tmi_shard_read(struct tmi_shard *shard, enum tmi_cut cut, uint32_t first,
+                    struct tmi_cell *sums, size_t n);
 
 /* Owner: room for at least `frames` return addresses; false when there is no memory. */
 bool tmi_shard_grow_stack(struct tmi_shard *shard, size_t frames);
@@ -152,6 +185,19 @@ TMI_INLINE bool tmi_shard_rise(struct tmi_shard *shard, int64_t bytes)
         return TMI_UNLIKELY(net > shard->lease);
     }
     return false;
+}
+
+/* May the process be at its peak? To be asked before the counts change for a fall. */
+TMI_INLINE bool tmi_shard_is_at_peak(const struct tmi_shard *shard)
+{
+    return TMI_UNLIKELY(shard->net > shard->trigger);
+}
+
+TMI_INLINE void tmi_shard_before_fall(struct tmi_shard *shard)
+{
+    if (tmi_shard_is_at_peak(shard)) {
+        tmi_shard_turns_down(shard);
+    }
 }
 
 TMI_INLINE bool tmi_shard_fall(struct tmi_shard *shard, int64_t bytes)

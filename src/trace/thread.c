@@ -13,7 +13,13 @@
 struct tmi_shard tmi_nobody;
 TMI_THREAD_LOCAL struct tmi_thread tmi_self = {.shard = &tmi_nobody};
 
-static struct tmi_shard *shards; /* atomic; grows under TMI_LOCK_THREADS */
+static struct tmi_shard *shards; /* atomic */
+
+/* In the place of an owner: somebody who borrows, and somebody who did not survive fork.
+ */
+static struct tmi_thread borrower = {.shard = &tmi_nobody};
+static struct tmi_thread vanished = {.shard = &tmi_nobody, .guards = 1};
+
 static pthread_key_t exit_key;
 static bool have_key;
 
@@ -46,7 +52,7 @@ static void retire(void *shard_of_key)
     tmi_self.own = NULL;
     tmi_self.retirements++;
     tmi_lock(TMI_LOCK_THREADS);
-    shard->owner = NULL;
+    tmi_store_release(&shard->owner, NULL); /* pairs with the claim by the next one */
     tmi_unlock(TMI_LOCK_THREADS);
 }
 
@@ -57,25 +63,42 @@ void tmi_thread_init(void)
     }
 }
 
-static struct tmi_shard *take_or_make(void)
+/* One that nobody has, or a new one; signal safe. */
+static struct tmi_shard *claim(struct tmi_thread *owner)
 {
-    tmi_lock(TMI_LOCK_THREADS);
-    struct tmi_shard *shard = shards;
-    while (shard != NULL && shard->owner != NULL) {
-        shard = shard->next;
-    }
-    if (shard == NULL) {
-        shard = tmi_shard_new();
-        if (shard != NULL) {
-            shard->next = shards;
-            shard->owner = &tmi_self;
-            tmi_store_release(&shards, shard);
+    struct tmi_shard *shard = tmi_load_acquire(&shards);
+    for (; shard != NULL; shard = shard->next) {
+        struct tmi_thread *nobody = NULL;
+        if (tmi_load_relaxed(&shard->owner) == NULL &&
+            tmi_cas_acq_rel(&shard->owner, &nobody, owner)) {
+            return shard;
         }
-    } else {
-        shard->owner = &tmi_self;
     }
-    tmi_unlock(TMI_LOCK_THREADS);
+    shard = tmi_shard_new();
+    if (shard != NULL) {
+        shard->owner = owner;
+        shard->next = tmi_load_relaxed(&shards);
+        while (!tmi_cas_acq_rel(&shards, &shard->next, shard)) {
+        }
+    }
     return shard;
+}
+
+struct tmi_shard *tmi_thread_borrow(void)
+{
+    return claim(&borrower);
+}
+
+void tmi_thread_return(struct tmi_shard *shard)
+{
+    tmi_store_release(&shard->owner, NULL);
+}
+
+bool tmi_thread_is_counting_locked(const struct tmi_shard *shard)
+{
+    const struct tmi_thread *owner = tmi_load_acquire(&shard->owner);
+    return owner != NULL && tmi_load_acquire(&owner->shard) == &tmi_nobody &&
+           tmi_load_relaxed(&owner->guards) == 0;
 }
 
 struct tmi_shard *tmi_thread_adopt(bool may_only_free)
@@ -87,7 +110,7 @@ struct tmi_shard *tmi_thread_adopt(bool may_only_free)
     }
     tmi_self.guards++; /* pthread_setspecific may allocate, a signal may arrive */
     tmi_signal_fence();
-    struct tmi_shard *shard = take_or_make();
+    struct tmi_shard *shard = claim(&tmi_self);
     if (shard != NULL) {
         shard->last.count = 0;
         shard->range = (struct tmi_stackrange){0, 0};
@@ -110,8 +133,8 @@ void tmi_thread_forked(void)
 {
     for (struct tmi_shard *shard = shards; shard != NULL; shard = shard->next) {
         struct tmi_thread *owner = shard->owner;
-        if (owner != NULL && owner != &tmi_self && owner->shard == shard) {
-            shard->owner = NULL;
+        if (owner != NULL && owner != &tmi_self) {
+            shard->owner = owner->shard == shard ? NULL : &vanished;
         }
     }
 }

@@ -10,9 +10,14 @@
  * an allocation made meanwhile (by a library that tmalloc calls, or by a signal handler)
  * finds nobody's and is not traced. A thread gets its shard with its first traced
  * operation and gives it back in its pthread-key destructor; a destructor that runs later
- * and allocates may get one again, a few times, and one that only frees counts directly
- * (trace/direct.h). Locking: the list of shards grows at its head and is read without a
- * lock; ownership changes under TMI_LOCK_THREADS.
+ * and allocates may get one again, a few times. Whoever frees and has none to count in
+ * (such a destructor, or a signal handler that interrupts its own thread inside) borrows
+ * one that nobody has for that one operation.
+ *
+ * Locking: the list of shards grows at its head, by compare and swap, and is read without
+ * a lock. A shard is claimed by compare and swap of its owner, and given back by a store;
+ * threads give theirs back under TMI_LOCK_THREADS, so that under it an owner's tmi_thread
+ * is there to be looked at.
  */
 #ifndef TMI_THREAD_H
 #define TMI_THREAD_H
@@ -40,6 +45,17 @@ void tmi_thread_init(void);
 
 /* Give this thread a shard (it has none); NULL when it may have none, or no memory. */
 struct tmi_shard *tmi_thread_adopt(bool may_only_free);
+
+/* A shard for one free, signal safe; NULL when there is no memory. Flush, then return it.
+ */
+struct tmi_shard *tmi_thread_borrow(void);
+void tmi_thread_return(struct tmi_shard *shard);
+
+/*
+ * True when the owner of a shard may be in the middle of an operation of which others see
+ * a part. TMI_LOCK_THREADS is held.
+ */
+bool tmi_thread_is_counting_locked(const struct tmi_shard *shard);
 
 /* Hold this thread's own allocations untraced: around every call into other libraries. */
 struct tmi_shard *tmi_guard_enter(void);

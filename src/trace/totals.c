@@ -66,7 +66,7 @@ void tmi_totals_set_peak(uint32_t epoch, int64_t bytes)
     }
 }
 
-void tmi_totals_flush(uint32_t epoch, int64_t net, int64_t high)
+int64_t tmi_totals_flush(uint32_t epoch, int64_t net, int64_t high)
 {
     uint64_t old = tmi_load_relaxed(&totals.current);
     while (is_of(old, epoch) &&
@@ -75,4 +75,5 @@ void tmi_totals_flush(uint32_t epoch, int64_t net, int64_t high)
     if (is_of(old, epoch)) {
         tmi_totals_raise_peak(epoch, bytes_of(old) + high);
     }
+    return bytes_of(old) + net;
 }

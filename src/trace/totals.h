@@ -18,9 +18,11 @@
 /* Begin an epoch with current and peak 0. */
 void tmi_totals_begin(uint32_t epoch);
 
-/* Add `net` to current; the highest it was on the way there is current before + `high`.
+/*
+ * Add `net` to current; the highest it was on the way there is current before + `high`.
+ * Returns what current is then (when it is of that epoch).
  */
-void tmi_totals_flush(uint32_t epoch, int64_t net, int64_t high);
+int64_t tmi_totals_flush(uint32_t epoch, int64_t net, int64_t high);
 
 int64_t tmi_totals_current(void);
 int64_t tmi_totals_peak(void);

@@ -7,9 +7,11 @@
 
 #include "base/errno.h"
 #include "base/lock.h"
+#include "base/sys.h"
 #include "trace/capture.h"
 #include "trace/index.h"
 #include "trace/module.h"
+#include "trace/peak.h"
 #include "trace/step.h"
 
 #define NFRAME_MOST 65535
@@ -49,8 +51,11 @@ static void begin_epoch_locked(void)
     uint32_t first = tmi_index_forget(&sites);
     uint32_t epoch = tmi_stamp_epoch(tmi_tracer.stamp) + 1;
     tmi_totals_begin(epoch);
+    tmi_lock(TMI_LOCK_CUTS);
+    tmi_peak_forget_locked();
     tmi_store_release(&tmi_tracer.stamp, (tmi_stamp)epoch << 32 | first);
-    tmi_add_release(&tmi_tracer.turn, (uint64_t)1 << 32);
+    tmi_store_release(&tmi_tracer.turn, tmi_tracer.turn + ((uint64_t)1 << 32));
+    tmi_unlock(TMI_LOCK_CUTS);
     tmi_unlock(TMI_LOCK_SITES);
 }
 
@@ -61,6 +66,7 @@ int tmi_tracer_start(int nframe)
     }
     tmi_lock(TMI_LOCK_TRACER);
     if (tmi_tracer.mode <= TMI_MODE_OFF) {
+        tmi_sys_barrier_announce();
         tmi_capture_unknown(); /* exists from now on, also when memory runs out */
         tmi_tracer_modules_changed();
         begin_epoch_locked();
@@ -128,7 +134,9 @@ void tmi_tracer_reset_peak(void)
     if (tmi_load_relaxed(&tmi_tracer.mode) > TMI_MODE_OFF) {
         tmi_stamp stamp = tmi_load_acquire(&tmi_tracer.stamp);
         int64_t now = sum_unflushed(stamp) + tmi_totals_current();
-        tmi_totals_set_peak(tmi_stamp_epoch(stamp), now > 0 ? now : 0);
+        now = now > 0 ? now : 0;
+        tmi_totals_set_peak(tmi_stamp_epoch(stamp), now);
+        tmi_peak_reset(stamp, now);
     }
 }
 
@@ -147,19 +155,6 @@ uint32_t tmi_tracer_site_count(void)
     return tmi_index_count(&sites);
 }
 
-struct tmi_cell tmi_tracer_site_sum(uint32_t site)
-{
-    struct tmi_cell sum = {0};
-    tmi_stamp stamp = tmi_load_relaxed(&tmi_tracer.stamp);
-    for (struct tmi_shard *s = tmi_thread_shards(); s != NULL; s = s->next) {
-        if (tmi_load_acquire(&s->stamp) == stamp) {
-            tmi_shard_read(s, site, &sum);
-        }
-    }
-    tmi_direct_read(site, &sum);
-    return sum;
-}
-
 /* Bring the shard up to the tracer's turn; false when an epoch is just beginning. */
 static bool catch_up(struct tmi_shard *shard)
 {
@@ -170,10 +165,8 @@ static bool catch_up(struct tmi_shard *shard)
     }
     if (shard->stamp != stamp) {
         tmi_shard_begin(shard, stamp, tmi_tracer.lease);
-    } else if (shard->turn != turn) {
-        tmi_shard_forget_quick(shard);
     }
-    shard->turn = turn;
+    tmi_shard_look(shard, turn);
     return true;
 }
 
@@ -221,7 +214,9 @@ void tmi_tracer_modules_changed(void)
     if (tmi_module_refresh()) {
         tmi_step_forget_gone();
         tmi_add_relaxed(&tmi_tracer.generation, 1);
-        tmi_add_release(&tmi_tracer.turn, 1);
+        tmi_lock(TMI_LOCK_CUTS);
+        tmi_store_release(&tmi_tracer.turn, tmi_tracer.turn + 1);
+        tmi_unlock(TMI_LOCK_CUTS);
     }
 }
 
@@ -316,10 +311,20 @@ TMI_NOINLINE uint32_t tmi_tracer_site_of_stack(struct tmi_shard *shard, uintptr_
     return site;
 }
 
-void tmi_tracer_free_directly(uint32_t site, size_t size)
+TMI_COLD void tmi_tracer_free_directly(uint32_t site, size_t size)
 {
     tmi_stamp stamp = tmi_load_acquire(&tmi_tracer.stamp);
-    if (site >= tmi_stamp_first(stamp)) {
-        tmi_direct_count_free(stamp, site, size);
+    if (site < tmi_stamp_first(stamp)) {
+        return;
     }
+    struct tmi_shard *shard = tmi_thread_borrow();
+    if (shard == NULL) {
+        tmi_direct_count_free(stamp, site, size);
+        return;
+    }
+    if (catch_up(shard)) {
+        tmi_tracer_count_free(shard, site, size, shard); /* not the latest block */
+        tmi_shard_flush(shard);
+    }
+    tmi_thread_return(shard);
 }

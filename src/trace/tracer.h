@@ -14,12 +14,13 @@
  *
  * `mode` is TMI_MODE_BOOT until the first allocation of the process, then 0 (off) or the
  * number of frames to keep. `generation` counts unloads of modules: what a thread
- * remembers of return addresses holds for one generation. `turn` moves with each epoch
- * and each generation, after them: as long as a shard has seen the present one there is
- * nothing that its owner has to look at. It is one word, of which no thread sees an older
- * value after another one told it of a newer; a thread that is ahead of it, because it
- * sees a stamp before its turn, does not trace until the turn has come.
- * Locking: start, stop and clear under TMI_LOCK_TRACER; new sites under TMI_LOCK_SITES.
+ * remembers of return addresses holds for one generation. `turn` moves with each epoch,
+ * each generation and each cut (trace/cut.h), after them: as long as a shard has seen the
+ * present one there is nothing that its owner has to look at. It is one word, of which no
+ * thread sees an older value after another one told it of a newer; a thread that is ahead
+ * of it, because it sees a stamp before its turn, does not trace until the turn has come.
+ * Locking: start, stop and clear under TMI_LOCK_TRACER; new sites under TMI_LOCK_SITES;
+ * the turn moves under TMI_LOCK_CUTS.
  */
 #ifndef TMI_TRACER_H
 #define TMI_TRACER_H
@@ -40,7 +41,7 @@
 struct tmi_tracer {
     int32_t mode;        /* atomic; tmi_tracer_set_mode */
     uint32_t generation; /* atomic */
-    tmi_stamp stamp;     /* atomic; changes under TMI_LOCK_TRACER and TMI_LOCK_SITES */
+    tmi_stamp stamp;     /* atomic; changes under TMI_LOCK_TRACER, _SITES and _CUTS */
     uint64_t turn;       /* atomic; epoch:32 count:32; never 0 */
     int64_t lease;       /* of each shard; set before tracing first starts */
     size_t plain_below;  /* atomic; below this many bytes malloc need not look further:
@@ -65,11 +66,10 @@ void tmi_tracer_clear(void);
 void tmi_tracer_memory(int64_t *current, int64_t *peak);
 void tmi_tracer_reset_peak(void);
 
-/* The node and domain of a site, and its counts summed over all threads. */
+/* The node and domain of a site. */
 uint32_t tmi_tracer_site_node(uint32_t site);
 uint32_t tmi_tracer_site_domain(uint32_t site);
 uint32_t tmi_tracer_site_count(void);
-struct tmi_cell tmi_tracer_site_sum(uint32_t site);
 
 TMI_INLINE bool tmi_tracer_is_off(void)
 {
@@ -107,8 +107,7 @@ TMI_INLINE struct tmi_shard *tmi_tracer_enter(bool may_only_free)
 
 TMI_INLINE void tmi_tracer_leave(struct tmi_shard *shard)
 {
-    tmi_signal_fence();
-    tmi_self.shard = shard;
+    tmi_store_release(&tmi_self.shard, shard); /* pairs with settle() in trace/read.c */
 }
 
 /* Where the site of a return address (or of a node) is remembered, if it is. */
@@ -150,6 +149,7 @@ TMI_INLINE void tmi_tracer_count_free(struct tmi_shard *shard, uint32_t site, si
                                       const void *block)
 {
     if (TMI_LIKELY(site >= tmi_stamp_first(shard->stamp))) {
+        tmi_shard_before_fall(shard);
         if (TMI_UNLIKELY(
                 !tmi_shard_count_free(shard, site, size, shard->latest == block))) {
             tmi_direct_count(site, size);
