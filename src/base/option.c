@@ -34,6 +34,10 @@ const struct tmi_option_row tmi_option_rows[TMI_OPTION_COUNT] = {
     [TMI_OPTION_ON_ERROR] = {"TMALLOC_ON_ERROR", "abort or warn",
                              "what follows the report of a bad free or a damaged block",
                              TMI_CHOICE, 0, 1, 0, on_error_choices},
+    [TMI_OPTION_PEAK_DUMP] = {"TMALLOC_PEAK_DUMP", "a file name",
+                              "write a snapshot of the peak there at exit; %p, %e and %% "
+                              "as in TMALLOC_DUMP",
+                              TMI_TEXT, 0, 0, 0, NULL},
     [TMI_OPTION_RUN_PID] = {"TMALLOC_RUN_PID", "a process id",
                             "only that process traces and dumps; set by `tmalloc run`",
                             TMI_NUMBER, 0, INT32_MAX, 0, NULL},

@@ -38,6 +38,7 @@ enum { EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
 struct run_options {
     long nframe;
     const char *output;
+    const char *peak; /* NULL: none */
     bool quiet;
 };
 
@@ -61,6 +62,13 @@ static const struct tmi_args_option options[] = {
              "%e the program's name, %% a percent sign "
              "(default: tmalloc.NAME.PID.pb.gz)",
      .offset = FIELD(output)},
+    {.name = "peak",
+     .letter = 'p',
+     .kind = TMI_ARGS_TEXT,
+     .value = "FILE",
+     .help = "write another snapshot to FILE: who held what at the peak;\n"
+             "%p, %e and %% as above",
+     .offset = FIELD(peak)},
     {.name = "no-summary",
      .letter = 'q',
      .kind = TMI_ARGS_FLAG,
@@ -68,10 +76,17 @@ static const struct tmi_args_option options[] = {
      .offset = FIELD(quiet)},
 };
 
+/* What the program is to write. */
+struct plan {
+    struct tmi_output at_exit;
+    struct tmi_output peak; /* where asked for */
+};
+
 /* Shared with the child until it execs. */
 struct page {
-    struct tmi_output_mark before; /* of a file that already has the name of ours */
-    int exec_error;                /* errno of exec; 0: the program runs */
+    struct tmi_output_mark before;      /* of a file that already has the name of ours */
+    struct tmi_output_mark before_peak; /* and of the peak's */
+    int exec_error;                     /* errno of exec; 0: the program runs */
 };
 
 static int set_number(const char *name, long number)
@@ -81,26 +96,39 @@ static int set_number(const char *name, long number)
     return setenv(name, text, 1);
 }
 
-static int set_environment(const struct run_options *chosen,
-                           const struct tmi_output *output, const char *library)
+static bool for_every_process(const struct run_options *chosen, const struct plan *plan)
+{
+    return plan->at_exit.every_process &&
+           (chosen->peak == NULL || plan->peak.every_process);
+}
+
+static int set_environment(const struct run_options *chosen, const struct plan *plan,
+                           const char *library)
 {
     int failed = set_number("TMALLOC", chosen->nframe) != 0;
-    failed |= setenv("TMALLOC_DUMP", output->pattern, 1) != 0;
-    failed |= output->every_process ? unsetenv("TMALLOC_RUN_PID") != 0
-                                    : set_number("TMALLOC_RUN_PID", getpid()) != 0;
+    failed |= setenv("TMALLOC_DUMP", plan->at_exit.pattern, 1) != 0;
+    if (chosen->peak != NULL) {
+        failed |= setenv("TMALLOC_PEAK_DUMP", plan->peak.pattern, 1) != 0;
+    }
+    failed |= for_every_process(chosen, plan)
+                  ? unsetenv("TMALLOC_RUN_PID") != 0
+                  : set_number("TMALLOC_RUN_PID", getpid()) != 0;
     failed |= tmi_preload_set(library) != 0;
     return failed ? -ENOMEM : 0;
 }
 
 /* Does not return: becomes the program, or leaves why not in the page. */
 static void become(char **command, const struct run_options *chosen,
-                   const struct tmi_output *output, const char *library,
+                   const struct plan *plan, const char *library,
                    const struct tmi_signals *signals, struct page *page)
 {
     char path[PATH_MAX];
-    tmi_output_find(output, getpid(), path, &page->before);
+    tmi_output_find(&plan->at_exit, getpid(), path, &page->before);
+    if (chosen->peak != NULL) {
+        tmi_output_find(&plan->peak, getpid(), path, &page->before_peak);
+    }
     tmi_signals_release(signals);
-    page->exec_error = -set_environment(chosen, output, library);
+    page->exec_error = -set_environment(chosen, plan, library);
     if (page->exec_error == 0) {
         execvp(command[0], command);
         page->exec_error = errno;
@@ -144,31 +172,40 @@ static void explain_no_file(const char *name, int status)
     }
 }
 
+/* The file that the program has written, if there is one that was not there before. */
+static bool find_written(const struct tmi_output *output, pid_t child,
+                         const struct tmi_output_mark *before, char path[PATH_MAX])
+{
+    struct tmi_output_mark mark;
+    return tmi_output_find(output, child, path, &mark) && !tmi_output_same(&mark, before);
+}
+
 static void report(const char *name, const struct run_options *chosen,
-                   const struct tmi_output *output, const struct page *page, pid_t child,
+                   const struct plan *plan, const struct page *page, pid_t child,
                    int status)
 {
     char path[PATH_MAX];
-    struct tmi_output_mark mark;
-    if (!tmi_output_find(output, child, path, &mark) ||
-        tmi_output_same(&mark, &page->before)) {
+    if (!find_written(&plan->at_exit, child, &page->before, path)) {
         explain_no_file(name, status);
     } else if (!chosen->quiet) {
         tmi_summary_print(stderr, path);
+    }
+    if (chosen->peak != NULL && !chosen->quiet &&
+        find_written(&plan->peak, child, &page->before_peak, path)) {
+        tmi_summary_print_peak(stderr, path);
     }
 }
 
 /* ---- the command ------------------------------------------------------------------ */
 
 static int start_and_wait(char **command, const struct run_options *chosen,
-                          const struct tmi_output *output, const char *library,
-                          struct page *page)
+                          const struct plan *plan, const char *library, struct page *page)
 {
     struct tmi_signals signals;
     tmi_signals_take(&signals);
     pid_t child = fork();
     if (child == 0) {
-        become(command, chosen, output, library, &signals, page);
+        become(command, chosen, plan, library, &signals, page);
     }
     if (child < 0) {
         perror("tmalloc run: fork");
@@ -184,23 +221,27 @@ static int start_and_wait(char **command, const struct run_options *chosen,
     if (page->exec_error != 0) {
         return explain_exec(command[0], page->exec_error);
     }
-    report(command[0], chosen, output, page, child, status);
+    report(command[0], chosen, plan, page, child, status);
     return WIFSIGNALED(status) ? tmi_signals_die(WTERMSIG(status)) : WEXITSTATUS(status);
 }
 
-static int refuse_output(const struct run_options *chosen, int status)
+/* 0, or 1 after saying why nothing can be written there. */
+static int plan_output(struct tmi_output *output, const char *file, const char *program)
 {
-    fprintf(stderr, "tmalloc run: cannot write %s: %s\n",
-            chosen->output != NULL ? chosen->output : "into this directory (see -o)",
-            status == -EINVAL ? "it is not a regular file" : strerror(-status));
-    return TMI_EXIT_FAILURE;
+    int err = tmi_output_plan(output, file, program);
+    if (err < 0) {
+        fprintf(stderr, "tmalloc run: cannot write %s: %s\n",
+                file != NULL ? file : "into this directory (see -o)",
+                err == -EINVAL ? "it is not a regular file" : strerror(-err));
+    }
+    return err < 0;
 }
 
 static int run_run(int argc, char **argv)
 {
     struct run_options chosen = {0};
     struct tmi_args args;
-    struct tmi_output output;
+    struct plan plan;
     char library[PATH_MAX];
     char error[TMI_PRELOAD_ERROR];
     int status;
@@ -211,9 +252,10 @@ static int run_run(int argc, char **argv)
         fprintf(stderr, "tmalloc run: %s\n", error);
         return TMI_EXIT_FAILURE;
     }
-    status = tmi_output_plan(&output, chosen.output, args.operands[0]);
-    if (status < 0) {
-        return refuse_output(&chosen, status);
+    if (plan_output(&plan.at_exit, chosen.output, args.operands[0]) != 0 ||
+        (chosen.peak != NULL &&
+         plan_output(&plan.peak, chosen.peak, args.operands[0]) != 0)) {
+        return TMI_EXIT_FAILURE;
     }
     struct page *page = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE,
                              MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -221,7 +263,7 @@ static int run_run(int argc, char **argv)
         perror("tmalloc run: mmap");
         return TMI_EXIT_FAILURE;
     }
-    return start_and_wait(args.operands, &chosen, &output, library, page);
+    return start_and_wait(args.operands, &chosen, &plan, library, page);
 }
 
 const struct tmi_command tmi_command_run = {
@@ -231,7 +273,7 @@ const struct tmi_command tmi_command_run = {
     .details =
         "The snapshot is taken when the program exits. Its stdout is its own: the\n"
         "summary goes to stderr. Processes that the command starts are not traced,\n"
-        "unless FILE has %p in it; then each of them writes its own file.\n"
+        "unless each FILE has %p in it; then each of them writes its own.\n"
         "Exit status: that of the command; 126 and 127 when it cannot be executed or\n"
         "found, 1 and 2 when nothing was started. A command that dies of a signal\n"
         "makes tmalloc die of the same.\n",

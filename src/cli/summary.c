@@ -55,6 +55,13 @@ static void put_lines(FILE *out, struct tmi_listing *list)
     tmi_listing_release(list);
 }
 
+void tmi_summary_print_peak(FILE *out, const char *path)
+{
+    fputs("tmalloc: who held it at the peak: tmalloc stats ", out);
+    put_quoted(out, path);
+    putc('\n', out);
+}
+
 void tmi_summary_print(FILE *out, const char *path)
 {
     tm_snapshot_t *snapshot = tmi_snapfile_open(path);

@@ -13,4 +13,7 @@
  */
 void tmi_summary_print(FILE *out, const char *path);
 
+/* Where to look for who held the peak. */
+void tmi_summary_print_peak(FILE *out, const char *path);
+
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TMALLOC_DUMP: a snapshot written when the process ends by exit or by returning from
- * main. A library's destructor runs after the program's own, so what those free is not in
- * it.
+ * TMALLOC_DUMP and TMALLOC_PEAK_DUMP: snapshots, of then and of the peak, written when
+ * the process ends by exit or by returning from main. A library's destructor runs after
+ * the program's own, so what those free is not in it.
  *
  *     %p   process id      %e   program's name, without its folder      %%   a percent
  * sign
@@ -67,10 +67,10 @@ static void expand(struct tmi_writer *w, const char *template)
     }
 }
 
-static void write_snapshot(const char *path)
+static void write_snapshot(const char *path, bool of_peak)
 {
     struct tmi_error error = {"out of memory"};
-    tm_snapshot_t *s = tm_take_snapshot();
+    tm_snapshot_t *s = of_peak ? tm_take_peak_snapshot() : tm_take_snapshot();
     const struct tmi_service *service = tmi_service();
     int err = -1;
     if (service == NULL) {
@@ -101,27 +101,34 @@ static void tell_checks(void)
     tmi_report(&w);
 }
 
-__attribute__((destructor)) static void dump_at_exit(void)
+static void dump(enum tmi_option which, bool of_peak)
 {
-    tell_checks();
-    const char *template = tmi_option_text(TMI_OPTION_DUMP);
-    int64_t only = tmi_option_number(TMI_OPTION_RUN_PID);
-    int self = tmi_sys_getpid();
-    if (template == NULL || (only != 0 && only != self) ||
-        (self != started_as && !names_process(template))) {
+    const char *template = tmi_option_text(which);
+    const char *name = tmi_option_rows[which].name;
+    if (template == NULL ||
+        (tmi_sys_getpid() != started_as && !names_process(template))) {
         return;
     }
     if (!tm_is_tracing()) {
-        tmi_report_text("TMALLOC_DUMP: not tracing at exit, so no snapshot was written",
-                        NULL, NULL);
+        tmi_report_text(name, ": not tracing at exit, so no snapshot was written", NULL);
         return;
     }
     char path[PATH_BYTES];
     struct tmi_writer w = tmi_writer_on(path, sizeof path);
     expand(&w, template);
     if (w.lost) {
-        tmi_report_text("TMALLOC_DUMP: the file name is too long", NULL, NULL);
+        tmi_report_text(name, ": the file name is too long", NULL);
         return;
     }
-    write_snapshot(path);
+    write_snapshot(path, of_peak);
+}
+
+__attribute__((destructor)) static void dump_at_exit(void)
+{
+    tell_checks();
+    int64_t only = tmi_option_number(TMI_OPTION_RUN_PID);
+    if (only == 0 || only == tmi_sys_getpid()) {
+        dump(TMI_OPTION_DUMP, false);
+        dump(TMI_OPTION_PEAK_DUMP, true);
+    }
 }

@@ -255,6 +255,31 @@ only_what_was_asked_for_is_traced()
     files 1
 }
 
+the_peak_is_a_file_of_its_own()
+{
+    try 0 "$tmalloc" run -o f --peak p "$holder" less
+    says "$err" "$place: size=3000 B, count=3, average=1000 B"
+    says "$err" 'tmalloc: who held it at the peak: tmalloc stats p'
+    try 0 "$tmalloc" stats f
+    says "$out" "$place: size=3000 B, count=3, average=1000 B"
+    try 0 "$tmalloc" stats p
+    says "$out" "$place: size=7000 B, count=7, average=1000 B"
+    gzip -dc <p >p.raw
+    grep -aq 'tmalloc.kind=peak' p.raw || fail 'p is not of the peak'
+    rm p.raw
+    files 2
+    try 0 "$tmalloc" run -q -o f.%p --peak p.%p "$holder" parent
+    files 4
+    try 0 "$tmalloc" run -q -o f -p p.%p "$holder" parent
+    files 2
+    try 0 "$tmalloc" run -o f -p p "$holder" leave
+    one_line "$err"
+    try 1 "$tmalloc" run -p /no/such/p true
+    is "$err" 'tmalloc run: cannot write /no/such/p: No such file or directory
+'
+    files 0
+}
+
 the_environment_is_kept()
 {
     LD_PRELOAD=libm.so.6
@@ -295,6 +320,7 @@ if [ -e "$builddir/.libs/libtmalloc.so" ]; then
     signals_pass_on
     no_snapshot_has_a_reason
     only_what_was_asked_for_is_traced
+    the_peak_is_a_file_of_its_own
     the_environment_is_kept
     a_run_that_cannot_start_says_why
 fi

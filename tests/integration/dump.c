@@ -89,8 +89,18 @@ static int stop_and_leave(const char *unused)
     return STATUS;
 }
 
+static int free_and_leave(const char *unused)
+{
+    (void)unused;
+    leave_block(0, BYTES);
+    leave_block(1, BYTES);
+    free(held[0]);
+    return STATUS;
+}
+
 const struct scenario scenarios[] = {
     {"leave", leave_blocks},
+    {"free", free_and_leave},
     {"fork", fork_and_leave},
     {"fork last", fork_and_leave_first},
     {"full", leave_on_a_full_disk},
@@ -309,5 +319,26 @@ Test(dump, without_traces_is_one_line)
     run(&folder, "leave", "file.pb.gz", "TMALLOC=0");
     expect_one_line(folder.outcome.text, "not tracing");
     cr_assert_eq(list_files(&folder, names, 8), 0);
+    remove_folder(&folder);
+}
+
+Test(dump, of_the_peak)
+{
+    struct folder folder;
+    char names[8][256];
+    char peak[128];
+    make_folder(&folder);
+    snprintf(peak, sizeof peak, "TMALLOC_PEAK_DUMP=%s/peak.%%e", folder.path);
+    scenario_run(&folder.outcome, "free", "",
+                 (const char *const[]){peak, "TMALLOC=5", NULL});
+    cr_assert_eq(folder.outcome.status, STATUS);
+    cr_assert_str_eq(folder.outcome.text, "");
+    cr_assert_eq(list_files(&folder, names, 8), 1);
+    cr_assert_str_eq(strrchr(names[0], '/'), "/peak.scenario");
+    expect_left(names[0], 2 * BYTES, 2);
+    unlink(names[0]);
+    run(&folder, "free", "peak.gz", "TMALLOC=1");
+    cr_assert_eq(list_files(&folder, names, 8), 1);
+    expect_left(names[0], BYTES, 1); /* TMALLOC_DUMP is of the end */
     remove_folder(&folder);
 }

@@ -7,7 +7,7 @@
 set -u
 LC_ALL=C
 export LC_ALL
-unset TMALLOC TMALLOC_DUMP TMALLOC_RUN_PID TMALLOC_LIBRARY LD_PRELOAD
+unset TMALLOC TMALLOC_DUMP TMALLOC_PEAK_DUMP TMALLOC_RUN_PID TMALLOC_LIBRARY LD_PRELOAD
 srcdir=$(cd "${srcdir:-.}" && pwd)
 builddir=$(cd "${builddir:-build}" && pwd)
 tmalloc=$builddir/tmalloc
