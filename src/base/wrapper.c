@@ -10,6 +10,30 @@
 #include <string.h>
 
 static const char *const names[] = {
+    "<alloc::alloc::Global*",
+    "Perl_safesyscalloc",
+    "Perl_safesysmalloc",
+    "Perl_safesysrealloc",
+    "Perl_savepv",
+    "Perl_savepvn",
+    "PyMem_Calloc",
+    "PyMem_Malloc",
+    "PyMem_RawCalloc",
+    "PyMem_RawMalloc",
+    "PyMem_RawRealloc",
+    "PyMem_Realloc",
+    "PyObject_Calloc",
+    "PyObject_Malloc",
+    "PyObject_Realloc",
+    "_PyMem_RawCalloc",
+    "_PyMem_RawMalloc",
+    "_PyMem_RawRealloc",
+    "_PyMem_RawStrdup",
+    "_PyMem_RawWcsdup",
+    "_PyMem_Strdup",
+    "_PyObject_Calloc",
+    "_PyObject_Malloc",
+    "_PyObject_Realloc",
     "_Zna*", /* operator new[], also those of a program's own */
     "_Znw*", /* operator new */
     "__asprintf_chk",
@@ -18,6 +42,8 @@ static const char *const names[] = {
     "__cxa_vec_new*",
     "__getcwd_chk",
     "__getdelim",
+    "__gnu_cxx::__alloc_traits<*",
+    "__gnu_cxx::new_allocator<*",
     "__libc_calloc",
     "__libc_malloc",
     "__libc_memalign",
@@ -26,11 +52,18 @@ static const char *const names[] = {
     "__libc_reallocarray",
     "__libc_valloc",
     "__posix_memalign",
+    "__rdl_alloc",
+    "__rdl_alloc_zeroed",
+    "__rdl_realloc",
     "__realpath_chk",
+    "__rust_alloc",
+    "__rust_alloc_zeroed",
+    "__rust_realloc",
     "__strdup",
     "__strndup",
     "__vasprintf_chk",
     "aligned_alloc",
+    "alloc::alloc::*",
     "asprintf",
     "calloc",
     "canonicalize_file_name",
@@ -75,6 +108,9 @@ static const char *const names[] = {
     "realloc",
     "reallocarray",
     "realpath",
+    "std::__new_allocator<*",
+    "std::allocator<*",
+    "std::allocator_traits<*",
     "strdup",
     "strndup",
     "tempnam",
@@ -162,6 +198,9 @@ static bool fits_any(const char *patterns, const char *name, size_t len)
 
 bool tmi_wrapper_is_name(const char *name, const char *patterns)
 {
+    if (strncmp(name, "__GI_", 5) == 0) { /* glibc's own name for its own use */
+        name += 5;
+    }
     if (is_listed(name)) {
         return true;
     }

@@ -18,11 +18,13 @@ tm_key_t tmi_label_key(int place)
     return keys[place];
 }
 
-static void put_aside(FILE *out, const char *name)
+/* The name of the file alone, in parentheses. */
+static void put_file(FILE *out, const char *path)
 {
-    if (name[0] != '\0' && strcmp(name, TMI_UNKNOWN_FILE) != 0) {
+    const char *slash = strrchr(path, '/');
+    if (strcmp(path, TMI_UNKNOWN_FILE) != 0) {
         fputs(" (", out);
-        tmi_print_clean(out, name);
+        tmi_print_clean(out, slash != NULL ? slash + 1 : path);
         putc(')', out);
     }
 }
@@ -30,15 +32,18 @@ static void put_aside(FILE *out, const char *name)
 void tmi_label_print(FILE *out, const struct tmi_key *key, tm_key_t by)
 {
     if (by == TM_KEY_FUNCTION && key->function[0] != '\0') {
-        tmi_print_clean(out, key->function);
-        const char *slash = strrchr(key->filename, '/');
-        put_aside(out, slash != NULL ? slash + 1 : key->filename);
+        tmi_print_function(out, key->function);
+        put_file(out, key->filename);
         return;
     }
     tmi_print_clean(out, key->filename);
     if (by == TM_KEY_LINENO) {
         fprintf(out, ":%" PRIu32, key->lineno);
-        put_aside(out, key->function);
+    }
+    if (by == TM_KEY_LINENO && key->function[0] != '\0') {
+        fputs(" (", out);
+        tmi_print_function(out, key->function);
+        putc(')', out);
     }
 }
 

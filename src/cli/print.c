@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/shorten.h"
 #include "view/frame.h"
 #include "view/text.h"
 
@@ -54,6 +55,13 @@ void tmi_print_clean(FILE *out, const char *text)
         bool plain = (unsigned char)*text >= ' ' && *text != 0x7f;
         putc(plain || *text == '\t' ? *text : '?', out);
     }
+}
+
+void tmi_print_function(FILE *out, const char *function)
+{
+    char name[1024];
+    tmi_shorten_name(function, name, sizeof(name));
+    tmi_print_clean(out, name);
 }
 
 /* ---- the functions of a place without a line -------------------------------------- */
@@ -123,7 +131,7 @@ static void put_functions(FILE *out, const struct tmi_listing *list, const char 
     const char *function = rank_shares(&shares, &others);
     if (*function != '\0') {
         fputs(" (", out);
-        tmi_print_clean(out, function);
+        tmi_print_function(out, function);
         if (others > 0) {
             fprintf(out, " and %zu other function%s", others, others == 1 ? "" : "s");
         }
@@ -184,7 +192,7 @@ static void put_average(FILE *out, const struct tmi_listing *list,
 static void put_place(FILE *out, const struct tmi_listing *list, const tm_frame_t *frame)
 {
     if (list->key == TM_KEY_FUNCTION && frame->function[0] != '\0') {
-        tmi_print_clean(out, frame->function);
+        tmi_print_function(out, frame->function);
         if (strcmp(frame->filename, TMI_UNKNOWN_FILE) != 0) {
             fputs(" (", out);
             tmi_print_clean(out, frame->filename);

@@ -20,6 +20,9 @@ void tmi_print_size_wide(FILE *out, double bytes, int width);
 /* Text from a file, control characters shown as '?': it cannot steer a terminal. */
 void tmi_print_clean(FILE *out, const char *text);
 
+/* The name of a function, of C++ without what is long and says little. */
+void tmi_print_function(FILE *out, const char *function);
+
 /*
  * A line a group in tracemalloc's words, `FILE:LINE: size=.., count=.., average=..`, in a
  * comparison with the changes, `size=.. (+..), count=.. (+..)`; then what the limit left

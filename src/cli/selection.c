@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "cli/snapfile.h"
+#include "cli/trim.h"
 #include "view/snapshot.h"
 
 #define FIELD(name) offsetof(struct tmi_selection, name)
@@ -61,6 +62,17 @@ const struct tmi_args_option tmi_selection_rows[] = {
              "taken, all that was allocated, or temporary blocks (freed by the "
              "thread whose latest allocation they were)",
      .offset = FIELD(metric)},
+    {.name = "wrapper",
+     .letter = 'w',
+     .kind = TMI_ARGS_LIST,
+     .value = "FUNCTION",
+     .help = "allocates for its callers, as malloc, operator new, strdup and others are "
+             "known to; stacks end before it; `*` stands for anything",
+     .offset = FIELD(wrapper)},
+    {.name = "keep-wrappers",
+     .kind = TMI_ARGS_FLAG,
+     .help = "let stacks end with such functions",
+     .offset = FIELD(keep_wrappers)},
     {0},
 };
 
@@ -190,6 +202,39 @@ static int filter_domains(const struct tmi_selection *selection, const char *pat
     return err;
 }
 
+/* ---- wrappers -----------------------------------------------------------------------
+ */
+
+/* The user's names with commas between them, malloc's; NULL without memory. */
+static char *join(const struct tmi_args_list *names)
+{
+    size_t len = 1;
+    for (size_t i = 0; i < names->count; i++) {
+        len += strlen(names->items[i]) + 1;
+    }
+    char *joined = malloc(len);
+    char *end = joined;
+    for (size_t i = 0; joined != NULL && i < names->count; i++) {
+        end += sprintf(end, "%s%s", i > 0 ? "," : "", names->items[i]);
+    }
+    if (joined != NULL) {
+        *end = '\0';
+    }
+    return joined;
+}
+
+static int pass_over_wrappers(const struct tmi_selection *selection,
+                              tm_snapshot_t *snapshot)
+{
+    if (selection->keep_wrappers) {
+        return 0;
+    }
+    char *names = join(&selection->wrapper);
+    int err = names == NULL ? -ENOMEM : tmi_trim_wrappers(snapshot, names);
+    free(names);
+    return err;
+}
+
 /* ---- opening ------------------------------------------------------------------------
  */
 
@@ -200,7 +245,10 @@ tm_snapshot_t *tmi_selection_open_all(const struct tmi_selection *selection,
     if (snapshot == NULL) {
         return NULL;
     }
-    int err = filter_files(selection, &snapshot);
+    int err = pass_over_wrappers(selection, snapshot);
+    if (err == 0) {
+        err = filter_files(selection, &snapshot);
+    }
     if (err == 0) {
         err = filter_domains(selection, path, &snapshot);
     }

@@ -19,6 +19,8 @@ struct tmi_selection {
     struct tmi_args_list domain; /* numbers or names; none: all */
     struct tmi_args_list exclude_domain;
     int metric;
+    struct tmi_args_list wrapper; /* more names of functions to pass over */
+    bool keep_wrappers;           /* pass over none */
 };
 
 extern const struct tmi_args_option tmi_selection_rows[];

@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "cli/print.h"
-#include "cli/snapfile.h"
+#include "cli/selection.h"
 #include "view/snapshot.h"
 
 enum { SUMMARY_LINES = 10 };
@@ -64,7 +64,8 @@ void tmi_summary_print_peak(FILE *out, const char *path)
 
 void tmi_summary_print(FILE *out, const char *path)
 {
-    tm_snapshot_t *snapshot = tmi_snapfile_open(path);
+    static const struct tmi_selection all = {0};
+    tm_snapshot_t *snapshot = tmi_selection_open(&all, path);
     if (snapshot == NULL) {
         return;
     }

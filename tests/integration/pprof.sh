@@ -78,7 +78,7 @@ lines_of()
 # Ours: FILE COLUMN (1 bytes, 2 blocks), as lines_of has it.
 our_lines()
 {
-    "$tmalloc" stats --format tsv "$1" | awk -F '\t' -v column="$2" '$column > 0 {
+    "$tmalloc" stats --keep-wrappers --format tsv "$1" | awk -F '\t' -v column="$2" '$column > 0 {
             n = split($3, path, "/"); split($3, place, ":")
             if (place[1] > 0) sum[place[1] ":" (n > 1 ? path[n] : place[2])] += $column
         } END { for (line in sum) print sum[line], line }'
@@ -86,8 +86,9 @@ our_lines()
 
 our_total()
 {
-    "$tmalloc" stats --format tsv --key traceback "$1" |
-        awk -F '\t' -v column="$2" '{ sum += $column } END { printf "%d\n", sum }'
+    "$tmalloc" stats --keep-wrappers --format tsv --key traceback "$1" |
+        awk -F '	' -v column="$2" '{ sum += $column } END { printf "%d
+", sum }'
 }
 
 # The sum of a column of the samples.

@@ -88,6 +88,22 @@ static const char *const wrappers[] = {
     "g_strconcat",
     "g_strjoin",
     "g_strjoinv",
+    "PyObject_Malloc",
+    "PyMem_Calloc",
+    "_PyMem_RawRealloc",
+    "Perl_safesysmalloc",
+    "Perl_savepvn",
+    "std::allocator<char>::allocate(unsigned long)",
+    "std::__new_allocator<std::_List_node<int> >::allocate(unsigned long, void const*)",
+    "__gnu_cxx::new_allocator<int>::allocate(unsigned long, void const*)",
+    "std::allocator_traits<std::allocator<int> >::allocate(std::allocator<int>&, "
+    "unsigned long)",
+    "__gnu_cxx::__alloc_traits<std::allocator<int>, int>::_S_select_on_copy("
+    "std::allocator<int> const&)",
+    "__rust_alloc",
+    "__rdl_realloc",
+    "alloc::alloc::exchange_malloc",
+    "<alloc::alloc::Global as core::alloc::Allocator>::allocate",
 };
 
 Test(wrapper, names_of_each_family)
@@ -100,8 +116,8 @@ Test(wrapper, names_of_each_family)
 Test(wrapper, what_linkers_and_compilers_add_does_not_count)
 {
     static const char *const adorned[] = {
-        "g_malloc.cold",      "strdup@@GLIBC_2.2.5", "g_strdup.part.0",
-        "_Znwm.localalias.1", "_Znwm.cold",          "__strdup@GLIBC_2.2.5",
+        "g_malloc.cold", "strdup@@GLIBC_2.2.5", "g_strdup.part.0", "__GI___strdup",
+        "__GI_asprintf", "_Znwm.localalias.1",  "_Znwm.cold",      "__strdup@GLIBC_2.2.5",
     };
     for (size_t i = 0; i < sizeof adorned / sizeof *adorned; i++) {
         cr_expect(tmi_wrapper_is_name(adorned[i], NULL), "%s", adorned[i]);
@@ -128,6 +144,8 @@ Test(wrapper, what_is_like_a_wrapper)
         "_ZN3FoonwEm", /* a class's own */
         "__cxa_vec_ne",
         "__cxa_throw",
+        "__GI_",
+        "__GI_main",
         ".malloc",
         "@malloc",
         "z",
@@ -135,6 +153,10 @@ Test(wrapper, what_is_like_a_wrapper)
         "A",
         "\377",
         "g_hash_table_new",
+        "PyList_New",
+        "PyObject_GC_New",
+        "std::vector<int, std::allocator<int> >::push_back(int const&)",
+        "alloc::vec::Vec<T>::push",
         "xmalloc",
     };
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
