@@ -122,10 +122,10 @@ static void print_lines(const struct tm_snapshot *s)
     }
 }
 
-static double now_seconds(void)
+static double cpu_seconds(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
@@ -138,9 +138,9 @@ int main(int argc, char **argv)
     }
     uint64_t count = args[1] != NULL ? strtoull(args[1], NULL, 10) : 20000;
     struct tm_snapshot *s = make_snapshot(args[0], count > 0 ? count : 1);
-    double start = now_seconds();
+    double start = cpu_seconds();
     int error = tmi_symbol_resolve(s);
-    double seconds = now_seconds() - start;
+    double seconds = cpu_seconds() - start;
     if (error != 0) {
         die(strerror(-error));
     }

@@ -52,11 +52,11 @@ void tmi_columns_choose(struct tmi_columns *columns, const char *const *names, s
     }
 }
 
-void tmi_columns_pick(const struct tmi_columns *columns, const int64_t *sample,
+void tmi_columns_pick(const struct tmi_columns *columns, const uint64_t *sample,
                       uint64_t values[TMI_VALUE_COUNT])
 {
     for (int i = 0; i < TMI_VALUE_COUNT; i++) {
-        values[i] = columns->of[i] < 0 ? 0 : (uint64_t)sample[columns->of[i]];
+        values[i] = columns->of[i] < 0 ? 0 : sample[columns->of[i]];
     }
     if (columns->of[TMI_INUSE_BLOCKS] < 0) {
         values[TMI_INUSE_BLOCKS] = values[TMI_INUSE_BYTES] != 0;

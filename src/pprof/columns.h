@@ -21,7 +21,7 @@ void tmi_columns_choose(struct tmi_columns *columns, const char *const *names, s
                         const char *preferred);
 
 /* The snapshot's values out of a sample's. */
-void tmi_columns_pick(const struct tmi_columns *columns, const int64_t *sample,
+void tmi_columns_pick(const struct tmi_columns *columns, const uint64_t *sample,
                       uint64_t values[TMI_VALUE_COUNT]);
 
 #endif

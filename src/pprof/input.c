@@ -78,12 +78,20 @@ int tmi_input_text(struct tmi_input *in, int64_t index, const char **out)
     return string->text == NULL ? tmi_input_no_memory(in) : 0;
 }
 
+int tmi_input_check_size(struct tmi_input *in, const struct tmi_field *field)
+{
+    return field->bytes <= MESSAGE_MOST
+               ? 0
+               : tmi_input_damaged_number(in, "a single message of bytes:", field->bytes);
+}
+
 int tmi_input_unpack(struct tmi_input *in, const struct tmi_field *field,
                      Perftools__Profiles__Profile **out)
 {
     tmi_scratch_reset(&in->scratch);
-    if (field->bytes > MESSAGE_MOST) {
-        return tmi_input_damaged_number(in, "a single message of bytes:", field->bytes);
+    int err = tmi_input_check_size(in, field);
+    if (err != 0) {
+        return err;
     }
     *out = perftools__profiles__profile__unpack(&in->scratch.allocator, field->bytes,
                                                 in->bytes + field->start);

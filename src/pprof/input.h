@@ -39,6 +39,9 @@ void tmi_input_end(struct tmi_input *in);
 typedef int tmi_input_take(void *context, const struct tmi_field *field);
 int tmi_input_walk(struct tmi_input *in, tmi_input_take *take, void *context);
 
+/* 0, or the error of a message that is larger than any sound one. */
+int tmi_input_check_size(struct tmi_input *in, const struct tmi_field *field);
+
 /* One field as a Profile with just that in it, which lives until the next one. */
 int tmi_input_unpack(struct tmi_input *in, const struct tmi_field *field,
                      Perftools__Profiles__Profile **out);

@@ -22,8 +22,10 @@
 
 #include "pprof/columns.h"
 #include "pprof/failure.h"
+#include "pprof/ids.h"
 #include "pprof/input.h"
 #include "pprof/outline.h"
+#include "pprof/sample.h"
 #include "profile.pb-c.h"
 #include "view/map.h"
 
@@ -33,8 +35,6 @@ typedef Perftools__Profiles__Profile Profile;
 typedef Perftools__Profiles__Mapping Mapping;
 typedef Perftools__Profiles__Location Location;
 typedef Perftools__Profiles__Function Function;
-typedef Perftools__Profiles__Sample Sample;
-typedef Perftools__Profiles__Label Label;
 
 /* Numbers of Profile's fields. */
 enum { SAMPLE = 2, MAPPING = 3, LOCATION = 4, FUNCTION = 5 };
@@ -49,7 +49,9 @@ struct load {
     struct tm_snapshot *s;
     struct function *functions;
     size_t function_count, function_room;
-    struct tmi_map function_ids, mapping_ids, location_ids, domains;
+    struct tmi_ids function_ids, mapping_ids, location_ids;
+    struct tmi_map domains;
+    struct tmi_sample sample; /* the one in work */
     struct tmi_columns columns;
     uint64_t totals[TMI_VALUE_COUNT];
     uint32_t *frames; /* of one sample */
@@ -61,15 +63,15 @@ struct load {
 };
 
 /* Gives an id its position; ids are unique and not 0. */
-static int learn_id(struct load *l, struct tmi_map *ids, uint64_t id, uint32_t position)
+static int learn_id(struct load *l, struct tmi_ids *ids, uint64_t id, uint32_t position)
 {
     if (id == 0) {
         return tmi_input_damaged(&l->in, "id 0");
     }
-    if (tmi_map_get(ids, id) >= 0) {
+    if (tmi_ids_get(ids, id) >= 0) {
         return tmi_input_damaged_number(&l->in, "second use of id", id);
     }
-    return tmi_map_put(ids, id, position) < 0 ? tmi_input_no_memory(&l->in) : 0;
+    return tmi_ids_put(ids, id, position) < 0 ? tmi_input_no_memory(&l->in) : 0;
 }
 
 /* ---- tables ------------------------------------------------------------------------ */
@@ -173,7 +175,7 @@ static int take_lines(struct load *l, const Location *from, uint32_t location)
     for (size_t i = 0; i < from->n_line; i++) {
         int64_t lineno = from->line[i]->line;
         uint64_t id = from->line[i]->function_id;
-        int64_t function = id == 0 ? 0 : tmi_map_get(&l->function_ids, id);
+        int64_t function = id == 0 ? 0 : tmi_ids_get(&l->function_ids, id);
         if (function < 0) {
             return tmi_input_damaged_number(&l->in, "no such function id:", id);
         }
@@ -192,7 +194,7 @@ static int take_location(struct load *l, const Location *from)
 {
     int64_t module = TMI_NO_MODULE;
     if (from->mapping_id != 0) {
-        module = tmi_map_get(&l->mapping_ids, from->mapping_id);
+        module = tmi_ids_get(&l->mapping_ids, from->mapping_id);
     }
     if (module < 0) {
         return tmi_input_damaged_number(&l->in, "no such mapping id:", from->mapping_id);
@@ -230,7 +232,7 @@ struct labels {
     const char *domain_name; /* NULL when there is none */
 };
 
-static int take_label(struct load *l, const Label *from, struct labels *labels)
+static int take_label(struct load *l, const struct tmi_label *from, struct labels *labels)
 {
     const char *key;
     int err = tmi_input_text(&l->in, from->key, &key);
@@ -256,11 +258,12 @@ static int take_label(struct load *l, const Label *from, struct labels *labels)
     return 0;
 }
 
-static int take_labels(struct load *l, const Sample *from, struct labels *labels)
+static int take_labels(struct load *l, const struct tmi_sample *from,
+                       struct labels *labels)
 {
     int err = 0;
-    for (size_t i = 0; err == 0 && i < from->n_label; i++) {
-        err = take_label(l, from->label[i], labels);
+    for (size_t i = 0; err == 0 && i < from->label_count; i++) {
+        err = take_label(l, &from->labels[i], labels);
     }
     if (err != 0 || labels->domain_name == NULL || labels->domain_name[0] == '\0') {
         return err;
@@ -274,20 +277,20 @@ static int take_labels(struct load *l, const Sample *from, struct labels *labels
     return position < 0 || err != 0 ? tmi_input_no_memory(&l->in) : 0;
 }
 
-static int take_values(struct load *l, const Sample *from,
+static int take_values(struct load *l, const struct tmi_sample *from,
                        uint64_t values[TMI_VALUE_COUNT])
 {
-    if (from->n_value != l->columns.types) {
+    if (from->value_count != l->columns.types) {
         return tmi_input_damaged_number(
-            &l->in, "a sample with a wrong number of values:", from->n_value);
+            &l->in, "a sample with a wrong number of values:", from->value_count);
     }
-    for (size_t i = 0; i < from->n_value; i++) {
-        if (from->value[i] < 0) {
+    for (size_t i = 0; i < from->value_count; i++) {
+        if (from->values[i] > INT64_MAX) {
             return tmi_input_damaged(
                 &l->in, "a negative value, as in a difference of two profiles");
         }
     }
-    tmi_columns_pick(&l->columns, from->value, values);
+    tmi_columns_pick(&l->columns, from->values, values);
     for (int i = 0; i < TMI_VALUE_COUNT; i++) {
         if (__builtin_add_overflow(l->totals[i], values[i], &l->totals[i]) ||
             l->totals[i] > INT64_MAX) {
@@ -311,9 +314,9 @@ static int use_unknown(struct load *l)
     return 0;
 }
 
-static int take_frames(struct load *l, const Sample *from, uint32_t *count)
+static int take_frames(struct load *l, const struct tmi_sample *from, uint32_t *count)
 {
-    size_t n = from->n_location_id;
+    size_t n = from->id_count;
     while (n >= l->frame_room) {
         void *grown = tmi_input_widen(&l->in, l->frames, sizeof *l->frames, l->frame_room,
                                       &l->frame_room);
@@ -323,10 +326,9 @@ static int take_frames(struct load *l, const Sample *from, uint32_t *count)
         l->frames = grown;
     }
     for (size_t i = 0; i < n; i++) {
-        int64_t location = tmi_map_get(&l->location_ids, from->location_id[i]);
+        int64_t location = tmi_ids_get(&l->location_ids, from->ids[i]);
         if (location < 0) {
-            return tmi_input_damaged_number(&l->in,
-                                            "no such location id:", from->location_id[i]);
+            return tmi_input_damaged_number(&l->in, "no such location id:", from->ids[i]);
         }
         l->frames[i] = (uint32_t)location;
     }
@@ -334,7 +336,7 @@ static int take_frames(struct load *l, const Sample *from, uint32_t *count)
     return n == 0 ? use_unknown(l) : 0;
 }
 
-static int take_sample(struct load *l, const Sample *from)
+static int take_sample(struct load *l, const struct tmi_sample *from)
 {
     struct labels labels = {0};
     uint64_t values[TMI_VALUE_COUNT];
@@ -356,15 +358,11 @@ static int take_sample(struct load *l, const Sample *from)
 static int take_samples(void *context, const struct tmi_field *field)
 {
     struct load *l = context;
-    Profile *p;
     if (field->number != SAMPLE) {
         return 0;
     }
-    int err = tmi_input_unpack(&l->in, field, &p);
-    for (size_t i = 0; err == 0 && i < p->n_sample; i++) {
-        err = take_sample(l, p->sample[i]);
-    }
-    return err;
+    int err = tmi_sample_read(&l->sample, &l->in, field);
+    return err == 0 ? take_sample(l, &l->sample) : err;
 }
 
 /* ---- the whole --------------------------------------------------------------------- */
@@ -376,9 +374,9 @@ static int begin(struct load *l)
     l->keys.domain_name = tmi_snapshot_text(s, "domain_name", strlen("domain_name"));
     l->keys.total_nframe = tmi_snapshot_text(s, "total_nframe", strlen("total_nframe"));
     l->unknown_location = -1;
-    tmi_map_init(&l->function_ids, &l->in.arena);
-    tmi_map_init(&l->mapping_ids, &l->in.arena);
-    tmi_map_init(&l->location_ids, &l->in.arena);
+    tmi_ids_init(&l->function_ids, &l->in.arena);
+    tmi_ids_init(&l->mapping_ids, &l->in.arena);
+    tmi_ids_init(&l->location_ids, &l->in.arena);
     tmi_map_init(&l->domains, &l->in.arena);
     if (l->keys.domain == NULL || l->keys.domain_name == NULL ||
         l->keys.total_nframe == NULL) {

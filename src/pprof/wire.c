@@ -8,16 +8,15 @@
 #include "pprof/wire.h"
 
 #include <errno.h>
-#include <stdbool.h>
 
 #define VARINT_MOST       10
 #define FIELD_NUMBER_MOST ((UINT64_C(1) << 29) - 1)
 
-static bool read_varint(const struct tmi_wire *wire, size_t *at, uint64_t *value)
+bool tmi_wire_long_varint(struct tmi_wire *wire, uint64_t *value)
 {
     *value = 0;
-    for (unsigned i = 0; i < VARINT_MOST && *at < wire->len; i++) {
-        uint8_t byte = wire->bytes[(*at)++];
+    for (unsigned i = 0; i < VARINT_MOST && wire->at < wire->len; i++) {
+        uint8_t byte = wire->bytes[wire->at++];
         *value |= (uint64_t)(byte & 0x7F) << (7 * i);
         if (byte < 0x80) {
             return i < VARINT_MOST - 1 || byte <= 1;
@@ -26,17 +25,17 @@ static bool read_varint(const struct tmi_wire *wire, size_t *at, uint64_t *value
     return false;
 }
 
-static bool skip_content(const struct tmi_wire *wire, struct tmi_field *field, size_t *at)
+static bool skip_content(struct tmi_wire *wire, struct tmi_field *field)
 {
     uint64_t length;
     switch (field->type) {
-    case 0:
-        return read_varint(wire, at, &length);
+    case TMI_WIRE_VARINT:
+        return tmi_wire_varint(wire, &field->value);
     case 1:
         length = 8;
         break;
     case TMI_WIRE_LENGTH_DELIMITED:
-        if (!read_varint(wire, at, &length)) {
+        if (!tmi_wire_varint(wire, &length)) {
             return false;
         }
         break;
@@ -46,11 +45,11 @@ static bool skip_content(const struct tmi_wire *wire, struct tmi_field *field, s
     default:
         return false;
     }
-    field->content = *at;
-    if (length > wire->len - *at) {
+    field->content = wire->at;
+    if (length > wire->len - wire->at) {
         return false;
     }
-    *at += (size_t)length;
+    wire->at += (size_t)length;
     return true;
 }
 
@@ -59,19 +58,18 @@ int tmi_wire_next(struct tmi_wire *wire, struct tmi_field *field)
     if (wire->at == wire->len) {
         return 0;
     }
-    size_t at = wire->at;
     uint64_t tag;
-    if (!read_varint(wire, &at, &tag) || tag >> 3 == 0 || tag >> 3 > FIELD_NUMBER_MOST) {
+    field->start = wire->at;
+    if (!tmi_wire_varint(wire, &tag) || tag >> 3 == 0 || tag >> 3 > FIELD_NUMBER_MOST) {
         return -EBADMSG;
     }
-    *field = (struct tmi_field){.number = (uint32_t)(tag >> 3),
-                                .type = (uint32_t)(tag & 7),
-                                .start = wire->at,
-                                .content = at};
-    if (!skip_content(wire, field, &at)) {
+    field->number = (uint32_t)(tag >> 3);
+    field->type = (uint32_t)(tag & 7);
+    field->content = wire->at;
+    field->value = 0;
+    if (!skip_content(wire, field)) {
         return -EBADMSG;
     }
-    field->bytes = at - field->start;
-    wire->at = at;
+    field->bytes = wire->at - field->start;
     return 1;
 }
