@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The runtime's data structures, each with several threads in it at once, for TSan: a
+ * race that the protocols do not allow for is a report, and a wrong result a line on
+ * stderr. What is plain on purpose (a shard's counts) is named in races.sh.
+ */
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../../support/random.h"
+#include "base/lock.h"
+#include "trace/direct.h"
+#include "trace/index.h"
+#include "trace/shard.h"
+#include "trace/totals.h"
+#include "trace/tree.h"
+
+#define THREADS 4
+#define ROUNDS  20000
+
+#define EXPECT(holds)                                                                    \
+    do {                                                                                 \
+        if (!(holds)) {                                                                  \
+            fprintf(stderr, "races: line %d: %s\n", __LINE__, #holds);                   \
+            exit(1);                                                                     \
+        }                                                                                \
+    } while (0)
+
+static void run_all(void *(*body)(void *))
+{
+    pthread_t threads[THREADS];
+    for (uintptr_t i = 0; i < THREADS; i++) {
+        EXPECT(pthread_create(&threads[i], NULL, body, (void *)i) == 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+}
+
+/* ---- index: readers without a lock beside writers with one --------------------------
+ */
+
+static struct tmi_index words;
+
+static void *use_index(void *number)
+{
+    uint64_t random = (uintptr_t)number;
+    for (int i = 0; i < ROUNDS; i++) {
+        uint64_t key = random_below(&random, 5000) * 3;
+        uint32_t id = tmi_index_find(&words, key);
+        if (id == 0) {
+            tmi_lock(TMI_LOCK_SITES);
+            id = tmi_index_add(&words, key);
+            tmi_unlock(TMI_LOCK_SITES);
+        }
+        EXPECT(id != 0 && tmi_index_key(&words, id) == key);
+        EXPECT(tmi_index_count(&words) >= id);
+        EXPECT(tmi_index_find(&words, key) == id);
+    }
+    return NULL;
+}
+
+/* ---- tree: the same stacks interned by all ------------------------------------------
+ */
+
+static uint32_t leaves[500];
+
+static void *use_tree(void *number)
+{
+    uint64_t random = (uintptr_t)number + 7;
+    for (int i = 0; i < ROUNDS / 4; i++) {
+        uintptr_t which = random_below(&random, 500);
+        uintptr_t stack[] = {which + 1, which / 10 + 1, which / 100 + 1, 5};
+        uint32_t leaf = tmi_tree_intern(stack, 4);
+        uint32_t none = 0;
+        EXPECT(leaf != 0 && tmi_tree_depth(leaf) == 4);
+        bool is_first = __atomic_compare_exchange_n(&leaves[which], &none, leaf, false,
+                                                    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+        EXPECT(is_first || none == leaf);
+    }
+    return NULL;
+}
+
+/* ---- shards: owners that count, begin anew and flush; a reader beside them -----------
+ */
+
+static struct tmi_shard *shards[THREADS];
+static uint32_t owners_left; /* atomic */
+
+static tmi_stamp stamp_of(uint32_t epoch)
+{
+    return (tmi_stamp)epoch << 32 | 1;
+}
+
+static void *own_shard(void *number)
+{
+    struct tmi_shard *shard = shards[(uintptr_t)number];
+    uint64_t random = (uintptr_t)number + 11;
+    for (int i = 0; i < ROUNDS; i++) {
+        uint32_t id = 1 + (uint32_t)random_below(&random, 1000);
+        tmi_shard_count_alloc(shard, id, 10);
+        tmi_shard_add(shard, 10);
+        if (!tmi_shard_count_free(shard, id, 10, true)) {
+            tmi_direct_count(id, 10);
+        }
+        tmi_shard_add(shard, -10);
+        if (one_in(&random, 1000)) {
+            tmi_shard_flush(shard);
+        }
+    }
+    __atomic_sub_fetch(&owners_left, 1, __ATOMIC_RELEASE);
+    return NULL;
+}
+
+static void read_shards(void)
+{
+    while (__atomic_load_n(&owners_left, __ATOMIC_ACQUIRE) != 0) {
+        for (uint32_t id = 1; id <= 1000; id += 37) {
+            struct tmi_cell sum = {0};
+            for (int i = 0; i < THREADS; i++) {
+                tmi_shard_read(shards[i], id, &sum);
+            }
+            EXPECT(sum.free_bytes % 10 == 0 && sum.alloc_bytes % 10 == 0);
+        }
+    }
+}
+
+static void use_shards(void)
+{
+    tmi_totals_begin(1);
+    pthread_t threads[THREADS];
+    owners_left = THREADS;
+    for (uintptr_t i = 0; i < THREADS; i++) {
+        shards[i] = tmi_shard_new();
+        EXPECT(shards[i] != NULL);
+        tmi_shard_begin(shards[i], stamp_of(1), 100);
+        EXPECT(pthread_create(&threads[i], NULL, own_shard, (void *)i) == 0);
+    }
+    read_shards();
+    struct tmi_cell all = {0};
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        tmi_shard_flush(shards[i]);
+        for (uint32_t id = 1; id <= 1000; id++) {
+            tmi_shard_read(shards[i], id, &all);
+        }
+    }
+    EXPECT(all.alloc_blocks == (uint64_t)THREADS * ROUNDS);
+    EXPECT(all.free_blocks == (uint64_t)THREADS * ROUNDS);
+    EXPECT(tmi_totals_current() == 0 && tmi_totals_peak() >= 10);
+}
+
+/* ---- totals: flushes of two epochs, and the change between them -----------------------
+ */
+
+static uint32_t epoch = 2; /* atomic */
+
+static void *use_totals(void *number)
+{
+    for (int i = 0; i < ROUNDS; i++) {
+        uint32_t now = __atomic_load_n(&epoch, __ATOMIC_ACQUIRE);
+        tmi_totals_flush(now, 10, 20);
+        tmi_totals_flush(now, -10, 0);
+        if (number == NULL && i % 1000 == 0) {
+            tmi_totals_begin(now + 1);
+            __atomic_store_n(&epoch, now + 1, __ATOMIC_RELEASE);
+        }
+    }
+    return NULL;
+}
+
+int main(void)
+{
+    run_all(use_index);
+    EXPECT(tmi_index_count(&words) <= 5000);
+    EXPECT(tmi_index_forget(&words) == tmi_index_count(&words) + 1);
+    run_all(use_index);
+    run_all(use_tree);
+    use_shards();
+    tmi_totals_begin(epoch);
+    run_all(use_totals);
+    EXPECT(tmi_totals_are_of(epoch));
+    puts("no race");
+    return 0;
+}
