@@ -332,14 +332,14 @@ static void print_names(const struct tmi_args_option *row, FILE *out)
 static void print_words(const char *text, size_t column, FILE *out)
 {
     while (*text != '\0') {
-        size_t len = strcspn(text, " ");
+        size_t len = strcspn(text, " \n");
         if (column > HELP_COLUMN && column + 1 + len > HELP_WIDTH) {
             fprintf(out, "\n%*s", HELP_COLUMN, "");
             column = HELP_COLUMN;
         }
         column += (size_t)fprintf(out, "%s%.*s", column > HELP_COLUMN ? " " : "",
                                   (int)len, text);
-        text += len + (text[len] == ' ');
+        text += len + (text[len] != '\0');
     }
 }
 
@@ -352,6 +352,14 @@ static void print_option(const struct tmi_args_option *row, FILE *out)
     print_names(row, out);
     print_words(text, HELP_COLUMN, out);
     fputc('\n', out);
+}
+
+static void print_examples(const char *examples, FILE *out)
+{
+    fputs("\nExamples:\n", out);
+    for (const char *line = examples; *line != '\0'; line += strcspn(line, "\n") + 1) {
+        fprintf(out, "  %.*s\n", (int)strcspn(line, "\n"), line);
+    }
 }
 
 void tmi_args_help(const struct tmi_command *command, FILE *out)
@@ -368,5 +376,8 @@ void tmi_args_help(const struct tmi_command *command, FILE *out)
     print_option(&help, out);
     if (command->details != NULL) {
         fprintf(out, "\n%s", command->details);
+    }
+    if (command->examples != NULL) {
+        print_examples(command->examples, out);
     }
 }

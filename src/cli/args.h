@@ -61,6 +61,7 @@ struct tmi_command {
     const char *summary;  /* one line, no full stop */
     const char *operands; /* as usage shows them: "FILE" */
     const char *details;  /* paragraphs below the options, may be NULL */
+    const char *examples; /* command lines, each ended by a newline; may be NULL */
     const struct tmi_args_option *options;
     size_t option_count;
     const struct tmi_args_set *shared; /* more options, behind these; may be NULL */

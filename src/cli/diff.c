@@ -59,6 +59,8 @@ const struct tmi_command tmi_command_diff = {
         "NEW, and by how much that differs from OLD. tsv and JSON have the unchanged\n"
         "groups as well; tsv has size, size_diff, count, count_diff and traceback,\n"
         "separated by tabs, the traceback as 'tmalloc stats' has it.\n",
+    .examples = "tmalloc diff old.pb.gz new.pb.gz\n"
+                "tmalloc diff --key module --format json old.pb.gz new.pb.gz\n",
     .shared = shared,
     .min_operands = 2,
     .max_operands = 2,

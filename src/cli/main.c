@@ -14,23 +14,19 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/compiler.h"
 #include "cli/args.h"
 #include "cli/command.h"
 #include "cli/nearest.h"
 
-static const struct tmi_command *const commands[] = {
-    &tmi_command_run,  &tmi_command_stats, &tmi_command_top,       &tmi_command_tree,
-    &tmi_command_diff, &tmi_command_merge, &tmi_command_symbolize,
-};
+enum { COMMANDS_MOST = 32 }; /* of which a mistyped one may be meant */
 
 static void print_commands(FILE *out)
 {
     fputs("Usage: tmalloc COMMAND [OPTION]... ARGUMENTS\n"
           "Which call stacks of a program hold how much memory.\n\nCommands:\n",
           out);
-    for (size_t i = 0; i < TMI_ARRAY_LEN(commands); i++) {
-        fprintf(out, "  %-10s%s\n", commands[i]->name, commands[i]->summary);
+    for (size_t i = 0; tmi_commands[i] != NULL; i++) {
+        fprintf(out, "  %-10s%s\n", tmi_commands[i]->name, tmi_commands[i]->summary);
     }
     fputs("\n'tmalloc COMMAND --help' tells more; 'tmalloc --version' the version.\n",
           out);
@@ -48,11 +44,12 @@ static int finish(int status)
 
 static int refuse_command(const char *word)
 {
-    const char *names[TMI_ARRAY_LEN(commands)];
-    for (size_t i = 0; i < TMI_ARRAY_LEN(commands); i++) {
-        names[i] = commands[i]->name;
+    const char *names[COMMANDS_MOST];
+    size_t count = 0;
+    for (; count < COMMANDS_MOST && tmi_commands[count] != NULL; count++) {
+        names[count] = tmi_commands[count]->name;
     }
-    const char *near = tmi_nearest_name(word, names, TMI_ARRAY_LEN(names));
+    const char *near = tmi_nearest_name(word, names, count);
     if (near != NULL) {
         fprintf(stderr, "tmalloc: unknown command '%s'; did you mean '%s'?\n", word,
                 near);
@@ -78,9 +75,9 @@ int main(int argc, char **argv)
         puts(PACKAGE_NAME " " PACKAGE_VERSION);
         return finish(TMI_EXIT_OK);
     }
-    for (size_t i = 0; i < TMI_ARRAY_LEN(commands); i++) {
-        if (strcmp(word, commands[i]->name) == 0) {
-            return finish(commands[i]->run(argc - 1, argv + 1));
+    for (size_t i = 0; tmi_commands[i] != NULL; i++) {
+        if (strcmp(word, tmi_commands[i]->name) == 0) {
+            return finish(tmi_commands[i]->run(argc - 1, argv + 1));
         }
     }
     return refuse_command(word);

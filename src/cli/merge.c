@@ -126,6 +126,7 @@ const struct tmi_command tmi_command_merge = {
         "are sums: the peak is an upper bound, as the processes need not have had "
         "theirs\n"
         "at one time. The limits of frames may differ; the largest is kept.\n",
+    .examples = "tmalloc merge -o all.pb.gz old.pb.gz new.pb.gz\n",
     .options = options,
     .option_count = TMI_ARRAY_LEN(options),
     .min_operands = 1,

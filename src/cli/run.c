@@ -66,7 +66,7 @@ static const struct tmi_args_option options[] = {
      .letter = 'p',
      .kind = TMI_ARGS_TEXT,
      .value = "FILE",
-     .help = "write another snapshot to FILE: who held what at the peak;\n"
+     .help = "write another snapshot to FILE: who held what at the peak; "
              "%p, %e and %% as above",
      .offset = FIELD(peak)},
     {.name = "no-summary",
@@ -277,6 +277,11 @@ const struct tmi_command tmi_command_run = {
         "Exit status: that of the command; 126 and 127 when it cannot be executed or\n"
         "found, 1 and 2 when nothing was started. A command that dies of a signal\n"
         "makes tmalloc die of the same.\n",
+    .examples =
+        "tmalloc run -- sort words.txt\n"
+        "tmalloc run --nframe 10 -o old.pb.gz -- sort words.txt\n"
+        "tmalloc run --peak peak.pb.gz -- sort words.txt\n"
+        "tmalloc run -q -o %e.%p.pb.gz -- find . -name '*.txt' -exec sort {} ';'\n",
     .options = options,
     .option_count = TMI_ARRAY_LEN(options),
     .options_first = true,

@@ -55,6 +55,10 @@ const struct tmi_command tmi_command_stats = {
         "separated by spaces, each LINE:FILE with FILE percent-encoded outside\n"
         "A-Za-z0-9._/<>-; a function, module or domain stands in the place of FILE\n"
         "when it is what is grouped by.\n",
+    .examples = "tmalloc stats old.pb.gz\n"
+                "tmalloc stats --key traceback --limit 3 old.pb.gz\n"
+                "tmalloc stats --key function --metric temporary old.pb.gz\n"
+                "tmalloc stats --include '*/sort*' --all-frames --format tsv old.pb.gz\n",
     .shared = shared,
     .min_operands = 1,
     .max_operands = 1,

@@ -82,6 +82,8 @@ const struct tmi_command tmi_command_symbolize = {
         "What cannot be looked up here is left open, for a machine where it can; a line\n"
         "on stderr says of each file why. Lines that the snapshot has stay as they "
         "are.\n",
+    .examples = "tmalloc symbolize old.pb.gz\n"
+                "tmalloc symbolize --output elsewhere.pb.gz new.pb.gz\n",
     .options = options,
     .option_count = TMI_ARRAY_LEN(options),
     .min_operands = 1,

@@ -246,6 +246,8 @@ const struct tmi_command tmi_command_top = {
         "temporary and LINE:FILE, separated by tabs, as 'tmalloc stats' writes it; but "
         "for\n"
         "cum all are flat.\n",
+    .examples = "tmalloc top old.pb.gz\n"
+                "tmalloc top --cumulative --metric alloc-bytes --limit 5 old.pb.gz\n",
     .options = options,
     .option_count = TMI_ARRAY_LEN(options),
     .shared = shared,

@@ -351,11 +351,14 @@ const struct tmi_command tmi_command_tree = {
         "everything,\n"
         "self what of that the function allocated itself. A call that is the only one "
         "of\n"
-        "its caller stands right below it; where paths part they are "
-        "indented.\n" TRUNCATED
+        "its caller stands right below it; where paths part they are indented. Calls "
+        "of\n"
+        "a function to itself are not shown.\n" TRUNCATED
         " stands for the outer frames of stacks deeper than was recorded.\n"
         "tsv has depth, size, count, self size, self count and LINE:FILE, separated by\n"
         "tabs, as 'tmalloc stats' writes it.\n",
+    .examples = "tmalloc tree old.pb.gz\n"
+                "tmalloc tree --inverted --min-percent 5 --depth 4 old.pb.gz\n",
     .options = options,
     .option_count = TMI_ARRAY_LEN(options),
     .shared = shared,

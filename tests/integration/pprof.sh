@@ -87,8 +87,7 @@ our_lines()
 our_total()
 {
     "$tmalloc" stats --keep-wrappers --format tsv --key traceback "$1" |
-        awk -F '	' -v column="$2" '{ sum += $column } END { printf "%d
-", sum }'
+        awk -F '\t' -v column="$2" '{ sum += $column } END { printf "%d\n", sum }'
 }
 
 # The sum of a column of the samples.

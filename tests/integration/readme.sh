@@ -47,6 +47,6 @@ for name in $(grep -oE '`TMALLOC[A-Z_]*' "$source/README.md" | tr -d '\140' | so
 done
 for name in $(grep -oE '"TMALLOC[A-Z_]*"' "$source/src/base/option.c" | tr -d '"'); do
     grep -qE "\`$name\b" "$source/README.md" || fail "README.md does not have $name"
-    grep -qw "$name" "$source/src/cli/tmalloc.1" || fail "tmalloc.1 does not have $name"
+    grep -qF "\\fB$name\\fR" "$build/tmalloc.1" || fail "tmalloc.1 does not have $name"
 done
 echo 'README.md holds'
