@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "../support/random.h"
+#include "trace/read.h"
 
 #define CALLERS 1000 /* more than there are places */
 #define BLOCKS  4000
@@ -119,7 +120,8 @@ Test(quick, a_clear_a_stop_and_an_unload_make_it_forget)
     for (int i = 0; i < 3; i++) {
         void *p = make(100, first_caller);
         void *q = make(100, first_caller);
-        unmake(q);
+        unmake(q); /* from a peak: it forgets, and learns again */
+        make(100, first_caller);
         cr_assert_not_null(tmi_quick_alloc(make_base(100), 100, first_caller));
         uint64_t tag = tmi_block_tag(tmi_block_of(p));
         if (i == 0) {
@@ -133,6 +135,27 @@ Test(quick, a_clear_a_stop_and_an_unload_make_it_forget)
         cr_assert_eq(tmi_quick_free(tmi_self.shard, p, tag), TMI_QUICK_UNKNOWN);
         tmi_tracer_start(1);
     }
+}
+
+/* The long way has to look whether the process's peak is here. */
+Test(quick, it_steps_aside_where_the_bytes_turn_down_from_a_peak)
+{
+    struct tmi_shard *shard = begin(65536);
+    void *p = make(1000, first_caller);
+    void *q = make(1000, first_caller);
+    unmake(q);
+    uint64_t turn = tmi_tracer.turn;
+    void *r = make(1000, first_caller);
+    unmake(r); /* not above it: no new cut */
+    cr_assert_eq(tmi_tracer.turn, turn);
+    r = make(1100, first_caller);
+    int64_t net = shard->net;
+    cr_assert_eq(tmi_quick_free(shard, r, tmi_block_tag(tmi_block_of(r))),
+                 TMI_QUICK_UNKNOWN);
+    cr_assert_eq(shard->net, net);
+    unmake(r);
+    cr_assert_gt(tmi_tracer.turn, turn);
+    unmake(p);
 }
 
 /* Of threads that see a new epoch's stamp before its turn. */
@@ -206,7 +229,8 @@ static void count_like_an_array(int64_t lease)
     churn(&current, &peak, 200000);
     expect_memory(current, peak);
     for (int i = 0; i < CALLERS; i++) {
-        struct tmi_cell sum = tmi_tracer_site_sum(ids[i]);
+        struct tmi_cell sum = {0};
+        cr_assert(tmi_read_sites(TMI_CUT_NOW, ids[i], &sum, 1));
         cr_assert_eq(memcmp(&sum, &model[i], sizeof sum), 0, "caller %d", i);
     }
 }
