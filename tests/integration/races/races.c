@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "../../support/random.h"
 #include "base/lock.h"
@@ -15,6 +16,7 @@
 #include "trace/index.h"
 #include "trace/shard.h"
 #include "trace/totals.h"
+#include "trace/tracer.h"
 #include "trace/tree.h"
 
 #define THREADS 4
@@ -83,8 +85,10 @@ static void *use_tree(void *number)
     return NULL;
 }
 
-/* ---- shards: owners that count, begin anew and flush; a reader beside them -----------
+/* ---- shards: owners that count and flush, cuts through what they do, a reader --------
  */
+
+#define SITES 1000
 
 static struct tmi_shard *shards[THREADS];
 static uint32_t owners_left; /* atomic */
@@ -94,12 +98,17 @@ static tmi_stamp stamp_of(uint32_t epoch)
     return (tmi_stamp)epoch << 32 | 1;
 }
 
+/* Between two looks at the turn each site's blocks are freed again. */
 static void *own_shard(void *number)
 {
     struct tmi_shard *shard = shards[(uintptr_t)number];
     uint64_t random = (uintptr_t)number + 11;
     for (int i = 0; i < ROUNDS; i++) {
-        uint32_t id = 1 + (uint32_t)random_below(&random, 1000);
+        uint64_t turn = tmi_load_acquire(&tmi_tracer.turn);
+        if (turn != shard->turn) {
+            tmi_shard_look(shard, turn);
+        }
+        uint32_t id = 1 + (uint32_t)random_below(&random, SITES);
         tmi_shard_count_alloc(shard, id, 10);
         tmi_shard_add(shard, 10);
         if (!tmi_shard_count_free(shard, id, 10, true)) {
@@ -114,16 +123,31 @@ static void *own_shard(void *number)
     return NULL;
 }
 
+/* What lies before a cut is whole: as many blocks freed as allocated, in each shard. */
+static void read_cut(void)
+{
+    static struct tmi_cell sums[SITES];
+    for (int i = 0; i < THREADS; i++) {
+        memset(sums, 0, sizeof sums);
+        EXPECT(tmi_shard_read(shards[i], TMI_CUT_NOW, 1, sums, SITES));
+        for (int site = 0; site < SITES; site++) {
+            EXPECT(sums[site].alloc_blocks == sums[site].free_blocks);
+            EXPECT(sums[site].alloc_bytes == 10 * sums[site].alloc_blocks);
+            EXPECT(sums[site].free_bytes == 10 * sums[site].free_blocks);
+        }
+    }
+}
+
 static void read_shards(void)
 {
     while (__atomic_load_n(&owners_left, __ATOMIC_ACQUIRE) != 0) {
-        for (uint32_t id = 1; id <= 1000; id += 37) {
-            struct tmi_cell sum = {0};
-            for (int i = 0; i < THREADS; i++) {
-                tmi_shard_read(shards[i], id, &sum);
-            }
-            EXPECT(sum.free_bytes % 10 == 0 && sum.alloc_bytes % 10 == 0);
-        }
+        tmi_lock(TMI_LOCK_CUTS);
+        tmi_cut_make_locked(TMI_CUT_NOW);
+        tmi_unlock(TMI_LOCK_CUTS);
+        read_cut();
+        tmi_lock(TMI_LOCK_CUTS);
+        tmi_cut_end_locked(TMI_CUT_NOW);
+        tmi_unlock(TMI_LOCK_CUTS);
     }
 }
 
@@ -139,16 +163,17 @@ static void use_shards(void)
         EXPECT(pthread_create(&threads[i], NULL, own_shard, (void *)i) == 0);
     }
     read_shards();
-    struct tmi_cell all = {0};
+    uint64_t blocks = 0;
     for (int i = 0; i < THREADS; i++) {
         pthread_join(threads[i], NULL);
         tmi_shard_flush(shards[i]);
-        for (uint32_t id = 1; id <= 1000; id++) {
-            tmi_shard_read(shards[i], id, &all);
+        for (uint32_t id = 1; id <= SITES; id++) {
+            const struct tmi_cell *cell = tmi_shard_cell(shards[i], id);
+            EXPECT(cell->alloc_blocks == cell->free_blocks);
+            blocks += cell->alloc_blocks;
         }
     }
-    EXPECT(all.alloc_blocks == (uint64_t)THREADS * ROUNDS);
-    EXPECT(all.free_blocks == (uint64_t)THREADS * ROUNDS);
+    EXPECT(blocks == (uint64_t)THREADS * ROUNDS);
     EXPECT(tmi_totals_current() == 0 && tmi_totals_peak() >= 10);
 }
 
