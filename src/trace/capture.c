@@ -13,12 +13,7 @@
 #include "trace/tree.h"
 #include "trace/unwind.h"
 
-#if defined(__x86_64__) && defined(__LP64__)
-#define HAVE_FAST true
-#else
-#define HAVE_FAST false
-#endif
-#if HAVE_FAST || defined(__aarch64__)
+#if TMI_CAPTURE_HAS_FAST || defined(__aarch64__)
 #define HAVE_RECORDS true /* of frames, as trace/unwind_fp.c knows them */
 #else
 #define HAVE_RECORDS false
@@ -29,12 +24,13 @@
 /* At most: where it begins the kernel says, but not where it ends. */
 #define VDSO_BYTES ((uintptr_t)16 << 10)
 
-static enum tmi_capture_way chosen;
+enum tmi_capture_way tmi_capture_chosen;
+
 static struct tmi_capture_checks checks; /* atomic */
 
 void tmi_capture_init(enum tmi_capture_way way)
 {
-    chosen = HAVE_RECORDS ? way : TMI_CAPTURE_LIBGCC;
+    tmi_capture_chosen = HAVE_RECORDS ? way : TMI_CAPTURE_LIBGCC;
 }
 
 struct tmi_capture_checks tmi_capture_checks(void)
@@ -62,7 +58,8 @@ static struct tmi_state state_of(const uintptr_t *frame)
 static size_t by_fp(struct tmi_shard *shard, const uintptr_t *frame, bool *complete)
 {
     struct tmi_state now = state_of(frame);
-    while (HAVE_FAST && tmi_module_is_own(now.pc) && tmi_laststack_step(&now)) {
+    while (TMI_CAPTURE_HAS_FAST && tmi_module_is_own(now.pc) &&
+           tmi_laststack_step(&now)) {
     }
     if (shard->range.high == 0) {
         shard->range = tmi_stackrange_find();
@@ -151,27 +148,29 @@ static uint32_t intern_believed(const uintptr_t *newest_first, size_t n)
 static uint32_t capture_fast(struct tmi_shard *shard, const uintptr_t *frame,
                              uint32_t generation)
 {
-    if (HAVE_FAST) {
-        return tmi_laststack_capture(&shard->last, state_of(frame), generation);
+    if (TMI_CAPTURE_HAS_FAST) {
+        struct tmi_state now = state_of(frame);
+        return tmi_laststack_capture(&shard->last, now.pc, now.sp, now.rbp, generation);
     }
     bool complete;
     size_t n = unwind_slowly(shard, frame, by_fp, &complete);
     return complete ? intern_believed(shard->stack, n) : 0;
 }
 
-uint32_t tmi_capture_stack(struct tmi_shard *shard, const uintptr_t *frame,
-                           uint32_t generation)
+TMI_COLD uint32_t tmi_capture_slowly(struct tmi_shard *shard, const uintptr_t *frame,
+                                     uint32_t generation)
 {
     uint32_t node = 0;
     bool complete;
-    if (chosen == TMI_CAPTURE_FAST || chosen == TMI_CAPTURE_CHECK) {
+    bool checks_it = tmi_capture_chosen == TMI_CAPTURE_CHECK;
+    if (checks_it || (!TMI_CAPTURE_HAS_FAST && tmi_capture_chosen == TMI_CAPTURE_FAST)) {
         node = capture_fast(shard, frame, generation);
     }
-    if (node != 0 && chosen == TMI_CAPTURE_CHECK) {
+    if (node != 0 && checks_it) {
         check(shard, frame, node);
     }
-    if (TMI_UNLIKELY(node == 0)) {
-        unwinder *by = chosen == TMI_CAPTURE_FP ? by_fp : by_libgcc;
+    if (node == 0) {
+        unwinder *by = tmi_capture_chosen == TMI_CAPTURE_FP ? by_fp : by_libgcc;
         size_t n = unwind_slowly(shard, frame, by, &complete);
         node = tmi_tree_intern(shard->stack, n);
         tmi_add_relaxed(&checks.by_libgcc, by == by_libgcc);
@@ -182,7 +181,7 @@ uint32_t tmi_capture_stack(struct tmi_shard *shard, const uintptr_t *frame,
 uintptr_t tmi_capture_outside(struct tmi_shard *shard, const uintptr_t *frame,
                               bool (*passes_over)(struct tmi_shard *, uintptr_t pc))
 {
-    bool on = HAVE_FAST && chosen != TMI_CAPTURE_LIBGCC;
+    bool on = TMI_CAPTURE_HAS_FAST && tmi_capture_chosen != TMI_CAPTURE_LIBGCC;
     struct tmi_state now = state_of(frame);
     for (; on && now.pc != 0; on = tmi_laststack_step(&now)) {
         if (!tmi_module_is_own(now.pc) && !passes_over(shard, now.pc)) {
@@ -190,7 +189,7 @@ uintptr_t tmi_capture_outside(struct tmi_shard *shard, const uintptr_t *frame,
         }
     }
     bool complete;
-    bool by_records = !HAVE_FAST && chosen != TMI_CAPTURE_LIBGCC;
+    bool by_records = !TMI_CAPTURE_HAS_FAST && tmi_capture_chosen != TMI_CAPTURE_LIBGCC;
     size_t n = unwind_slowly(shard, frame, by_records ? by_fp : by_libgcc, &complete);
     for (size_t i = 0; i < n; i++) {
         if (!passes_over(shard, shard->stack[i])) {

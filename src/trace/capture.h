@@ -16,6 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/compiler.h"
+#include "trace/laststack.h"
 #include "trace/shard.h"
 
 enum tmi_capture_way {
@@ -25,13 +27,36 @@ enum tmi_capture_way {
     TMI_CAPTURE_CHECK
 };
 
+#if defined(__x86_64__) && defined(__LP64__)
+#define TMI_CAPTURE_HAS_FAST true
+#else
+#define TMI_CAPTURE_HAS_FAST false
+#endif
+
+extern TMI_HIDDEN enum tmi_capture_way tmi_capture_chosen; /* before the first capture */
+
+/* tmi_capture_stack() by another way than the fast one, or when that gave up. */
+uint32_t tmi_capture_slowly(struct tmi_shard *shard, const uintptr_t *frame,
+                            uint32_t generation);
+
 /*
  * The node of this thread's whole stack; 0 when there is no memory for a new one. `frame`
- * is the frame pointer of a function of this library that has not returned; `generation`
- * changes when modules are unloaded.
+ * is the frame pointer of a function of this library that has not returned: there lie the
+ * caller's rbp, the return address, and then the caller's stack. `generation` changes
+ * when modules are unloaded.
  */
-uint32_t tmi_capture_stack(struct tmi_shard *shard, const uintptr_t *frame,
-                           uint32_t generation);
+TMI_INLINE uint32_t tmi_capture_stack(struct tmi_shard *shard, const uintptr_t *frame,
+                                      uint32_t generation)
+{
+    if (TMI_CAPTURE_HAS_FAST && TMI_LIKELY(tmi_capture_chosen == TMI_CAPTURE_FAST)) {
+        uint32_t node = tmi_laststack_capture(
+            &shard->last, frame[1], (uintptr_t)(frame + 2), frame[0], generation);
+        if (TMI_LIKELY(node != 0)) {
+            return node;
+        }
+    }
+    return tmi_capture_slowly(shard, frame, generation);
+}
 
 /*
  * The newest frame of this thread's stack for which `passes_over` is false; 0 when there

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * See trace/laststack.h. A capture first walks, newest frame first, until the stack meets
- * a kept frame or ends; then it goes back inwards over what it walked: frames to be kept
- * are put behind the kept ones, and each gives way to its child in the call tree.
+ * a kept frame or ends; then it goes back inwards over what it walked, each frame giving
+ * way to its child in the call tree, and frames to be kept are put behind the kept ones.
+ *
+ *     tmi_laststack_capture()    few frames, fast steps, known children: nearly always
+ *     walk_on()                  takes a walk over where that left off: any step
+ *     return_inwards()           takes the way back over: new nodes, frames to be kept
+ *
+ * The first calls the others last or not at all, so it has nothing to save on the stack.
  */
 #include "trace/laststack.h"
 
@@ -15,12 +21,11 @@
 
 #define FIRST_ROOM 256u
 
-/* Up to so many new frames are not kept at once. */
-#define FEW_FRAMES 4u
+/* Of many new frames, so many are not kept. */
+#define INNERMOST 2
 
-/* What walking returns instead of a number of frames. */
-#define NO_ROOM SIZE_MAX
-#define NO_WAY  (SIZE_MAX - 1)
+/* The most words that a step reads. */
+#define WORDS_MOST 3
 
 /* Offsets of registers in the ucontext that the kernel puts at rsp for a signal handler.
  */
@@ -38,7 +43,7 @@ static inline bool step_out(tmi_step step, const struct tmi_state *from,
                             struct tmi_state *to)
 {
     uintptr_t cfa;
-    unsigned rbp = tmi_step_rbp(step);
+    int rbp = tmi_step_rbp(step);
     switch (tmi_step_kind(step)) {
     case TMI_RULE_RSP:
         cfa = from->sp + (uintptr_t)tmi_step_cfa(step);
@@ -64,50 +69,90 @@ static inline bool step_out(tmi_step step, const struct tmi_state *from,
     to->pc = word_at(cfa - sizeof(uintptr_t));
     to->rbp = from->rbp;
     if (rbp != 0) {
-        to->rbp = word_at(rbp == TMI_STEP_DEREF_RBP ? from->rbp
-                                                    : cfa - rbp * sizeof(uintptr_t));
+        to->rbp =
+            word_at(rbp == TMI_STEP_DEREF_RBP ? from->rbp : cfa + (uintptr_t)(rbp * 8l));
     }
     to->sp = cfa;
     return true;
 }
 
-static bool same_state(const struct tmi_state *a, const struct tmi_state *b,
-                       bool with_rbp)
+bool tmi_laststack_step(struct tmi_state *now)
 {
-    return a->pc == b->pc && a->sp == b->sp && (!with_rbp || a->rbp == b->rbp);
+    struct tmi_state from = *now;
+    return step_out(tmi_step_find(from.pc), &from, now);
 }
+
+TMI_INLINE bool is_at(const struct tmi_kept_frame *frame, uintptr_t pc, uintptr_t sp,
+                      uintptr_t rbp)
+{
+    return frame->state.sp == sp && frame->state.pc == pc &&
+           (!frame->needs_rbp || frame->state.rbp == rbp);
+}
+
+/* From `check` outwards: the first word in memory that is not what it was, or checks[0].
+ */
+TMI_INLINE const struct tmi_check *first_difference(const struct tmi_check *check)
+{
+    for (;; check -= 4) {
+        if (*check[0].address != check[0].value) {
+            return check;
+        }
+        if (*check[-1].address != check[-1].value) {
+            return check - 1;
+        }
+        if (*check[-2].address != check[-2].value) {
+            return check - 2;
+        }
+        if (*check[-3].address != check[-3].value) {
+            return check - 3;
+        }
+    }
+}
+
+/* ---- room for frames -------------------------------------------------------------- */
 
 /* What a check that never matches looks at. */
 static const uintptr_t never = 0;
 
-/* Does the step from frames[at], which takes more than one word, lead where it led? */
-static TMI_NOINLINE bool verify_step(const struct tmi_kept_frame *frames, size_t at)
+static size_t bytes_for(size_t room)
 {
-    const struct tmi_kept_frame *outer = &frames[at - 1];
-    struct tmi_state now;
-    return step_out(frames[at].step, &frames[at].state, &now) &&
-           same_state(&now, &outer->state, outer->needs_rbp);
+    return sizeof(struct tmi_kept_frame) * (room + 1) +
+           sizeof(struct tmi_check) * WORDS_MOST * room +
+           sizeof(struct tmi_walked_frame) * room;
 }
 
-/*
- * From frames[at] outwards: do the words in memory still lead where they led? Returns 0
- * when all do, else the number of frames that are left to believe in.
- */
-static inline size_t verify(const struct tmi_laststack *last, size_t at)
+/* Twice the room, or the first; nothing is kept. In one mapping: a sentinel that no stack
+ * gets past, frames, checks, walked frames. */
+static TMI_COLD bool grow(struct tmi_laststack *last)
 {
-    for (;;) {
-        const struct tmi_check *check = &last->checks[at];
-#pragma GCC unroll 4
-        while (*check->address == check->value) {
-            check--;
-        }
-        at = (size_t)(check - last->checks);
-        if (at == 0 || last->frames[at].plain || !verify_step(last->frames, at)) {
-            return at;
-        }
-        at--;
+    size_t room = last->room == 0 ? FIRST_ROOM : 2 * last->room;
+    struct tmi_kept_frame *sentinel = NULL;
+    if (room < 4 * (size_t)TMI_TREE_DEPTH_MOST) {
+        sentinel = tmi_memory_map(bytes_for(room));
     }
+    if (sentinel == NULL) {
+        return false;
+    }
+    if (last->frames != NULL) {
+        tmi_memory_unmap(last->frames - 1, bytes_for(last->room));
+    }
+    last->frames = sentinel + 1;
+    last->checks = (struct tmi_check *)(last->frames + room);
+    last->walked = (struct tmi_walked_frame *)(last->checks + WORDS_MOST * room);
+    last->few_end = last->walked + TMI_LASTSTACK_FEW;
+    last->room = room;
+    last->newest = sentinel;
+    last->checks[0] = (struct tmi_check){&never, 1};
+    *sentinel = (struct tmi_kept_frame){.state.sp = UINTPTR_MAX, .check = last->checks};
+    return true;
 }
+
+void tmi_laststack_drop(struct tmi_laststack *last)
+{
+    last->generation = 0;
+}
+
+/* ---- keeping frames --------------------------------------------------------------- */
 
 /*
  * Does the outermost kept frame, whose state is proved, still end the stack? What ends it
@@ -123,108 +168,89 @@ static TMI_NOINLINE bool ends_still(const struct tmi_kept_frame *outermost)
     return step_out(outermost->step, &outermost->state, &now) && now.pc == 0;
 }
 
-/* Twice the room, or the first. One mapping: a sentinel, frames, checks, walked frames.
- */
-static TMI_COLD bool grow(struct tmi_laststack *last)
+/* Note the words that the step from `state` to `outer` reads, the last one first. */
+static struct tmi_check *put_checks(struct tmi_check *check,
+                                    const struct tmi_walked_frame *from,
+                                    const struct tmi_kept_frame *outer)
 {
-    size_t room = last->room == 0 ? FIRST_ROOM : 2 * last->room;
-    size_t bytes = sizeof *last->frames + sizeof *last->checks + sizeof *last->walked;
-    struct tmi_kept_frame *sentinel = NULL;
-    if (room < 4 * (size_t)TMI_TREE_DEPTH_MOST) {
-        sentinel = tmi_memory_map(sizeof *sentinel + room * bytes);
+    const struct tmi_state *to = &outer->state;
+    enum tmi_rule_kind kind = tmi_step_kind(from->step);
+    if (kind == TMI_RULE_SIGNAL) {
+        *++check =
+            (struct tmi_check){(uintptr_t *)(from->state.sp + SIGNAL_RBP), to->rbp};
+        *++check = (struct tmi_check){(uintptr_t *)(from->state.sp + SIGNAL_SP), to->sp};
+        *++check =
+            (struct tmi_check){(uintptr_t *)(from->state.sp + SIGNAL_PC), to->pc - 1};
+        return check;
     }
-    if (sentinel == NULL) {
-        return false;
+    int rbp = tmi_step_rbp(from->step);
+    if (rbp != 0 && outer->needs_rbp) {
+        uintptr_t saved =
+            rbp == TMI_STEP_DEREF_RBP ? from->state.rbp : to->sp + (uintptr_t)(rbp * 8l);
+        *++check = (struct tmi_check){(uintptr_t *)saved, to->rbp};
     }
-    struct tmi_kept_frame *frames = sentinel + 1;
-    struct tmi_check *checks = (struct tmi_check *)(frames + room);
-    sentinel->state.sp = UINTPTR_MAX; /* no stack gets past it */
-    if (last->frames != NULL) {
-        memcpy(frames, last->frames, last->room * sizeof *frames);
-        memcpy(checks, last->checks, last->room * sizeof *checks);
-        tmi_memory_unmap(last->frames - 1, sizeof *sentinel + last->room * bytes);
+    *++check = (struct tmi_check){(uintptr_t *)to->sp - 1, to->pc};
+    if (kind == TMI_RULE_DEREF) {
+        uintptr_t base = from->state.rbp + (uintptr_t)tmi_step_cfa(from->step);
+        *++check = (struct tmi_check){(uintptr_t *)base, to->sp};
     }
-    last->frames = frames;
-    last->checks = checks;
-    last->walked = (struct tmi_walked_frame *)(checks + room);
-    last->room = room;
-    return true;
-}
-
-/* The steps that are not in line in walk_out(); pc 0: the stack ends; false: no way. */
-static TMI_NOINLINE bool step_out_slowly(const struct tmi_walked_frame *from,
-                                         struct tmi_state *to)
-{
-    if (tmi_step_kind(from->step) == TMI_RULE_END) {
-        to->pc = 0;
-        return true;
-    }
-    return step_out(from->step, &from->state, to);
+    return check;
 }
 
 /*
- * Walk outwards until a kept frame is met from which on the stack is still the kept one,
- * or the stack ends. Returns how many frames were walked; *count becomes the number of
- * kept frames outside of them. The common step is in line, and the state in registers.
+ * Is there room, and is it no frame of tmalloc itself? Where that is the newest one it is
+ * skipped, which a match with a kept frame would not do.
  */
-static TMI_NOINLINE size_t walk_out(struct tmi_laststack *last,
-                                    const struct tmi_state *from, size_t *count)
+static bool may_keep(const struct tmi_laststack *last, size_t frames,
+                     const struct tmi_walked_frame *walked)
 {
-    struct tmi_kept_frame *top = last->frames + *count - 1;
-    struct tmi_walked_frame *walked = last->walked;
-    const struct tmi_walked_frame *end = walked + (last->room - *count);
-    uintptr_t pc = from->pc;
-    uintptr_t sp = from->sp;
-    uintptr_t rbp = from->rbp;
-    while (pc != 0) {
-        while (top->state.sp < sp) {
-            top--;
-        }
-        if (top->state.pc == pc && top->state.sp == sp &&
-            (!top->needs_rbp || top->state.rbp == rbp)) {
-            size_t believed = verify(last, (size_t)(top - last->frames));
-            if (TMI_LIKELY(believed == 0 &&
-                           (!last->asks_end || ends_still(last->frames)))) {
-                *count = (size_t)(top - last->frames + 1);
-                return (size_t)(walked - last->walked);
-            }
-            top = last->frames + believed - 1; /* believed 0: the sentinel */
-        }
-        if (TMI_UNLIKELY(walked == end)) {
-            return NO_ROOM;
-        }
-        tmi_step step = tmi_step_find(pc);
-        *walked++ = (struct tmi_walked_frame){{pc, sp, rbp}, step, 0};
-        uintptr_t cfa = sp + (uintptr_t)tmi_step_cfa(step);
-        if (TMI_LIKELY(tmi_step_kind(step) == TMI_RULE_RSP && cfa > sp)) {
-            unsigned saved = tmi_step_rbp(step);
-            if (saved != 0) {
-                rbp = word_at(cfa - saved * sizeof(uintptr_t));
-            }
-            pc = word_at(cfa - sizeof(uintptr_t));
-            sp = cfa;
-        } else {
-            struct tmi_state to;
-            if (!step_out_slowly(walked - 1, &to)) {
-                return NO_WAY;
-            }
-            pc = to.pc;
-            sp = to.sp;
-            rbp = to.rbp;
-        }
+    return frames <= last->room && !tmi_module_is_own(walked->state.pc);
+}
+
+/* Make a walked frame the newest one that is kept, inside of `outer`. */
+static struct tmi_kept_frame *keep(struct tmi_laststack *last,
+                                   struct tmi_kept_frame *outer,
+                                   const struct tmi_walked_frame *walked)
+{
+    struct tmi_kept_frame *frame = outer + 1;
+    enum tmi_rule_kind kind = tmi_step_kind(walked->step);
+    bool by_rbp = kind == TMI_RULE_RBP || kind == TMI_RULE_DEREF;
+    bool replaced = tmi_step_rbp(walked->step) != 0 || kind == TMI_RULE_SIGNAL;
+    frame->state = walked->state;
+    frame->step = walked->step;
+    frame->node = walked->node;
+    frame->needs_rbp = by_rbp || (!replaced && outer->needs_rbp);
+    if (outer >= last->frames) {
+        struct tmi_check *check = last->checks + (outer->check - last->checks);
+        frame->check = put_checks(check, walked, outer);
+    } else {
+        uint32_t location = tmi_step_location(walked->step);
+        bool ends = kind == TMI_RULE_END && tmi_location_module(location) != 0;
+        frame->check = last->checks;
+        last->proof = ends ? last->checks : NULL;
     }
-    *count = 0;
-    return (size_t)(walked - last->walked);
+    return frame;
+}
+
+/* ---- the way back ----------------------------------------------------------------- */
+
+TMI_INLINE uint64_t child_key(tmi_step step, uint64_t parent)
+{
+    return (step & ~(uint64_t)UINT32_MAX) | parent;
+}
+
+TMI_INLINE struct tmi_known_child *known_child(struct tmi_laststack *last, uint64_t key)
+{
+    return &last->children[key * TMI_HASH_ODD1 >> (64 - TMI_LASTSTACK_CHILDREN_BITS)];
 }
 
 /* The child of a node, by way of what this thread looked up lately. */
-static uint32_t child_of(struct tmi_laststack *last, uint32_t parent, uint32_t location)
+static uint32_t child_of(struct tmi_laststack *last, uint32_t parent, tmi_step step)
 {
-    uint64_t key = (uint64_t)parent << 32 | location;
-    uint64_t at = (parent ^ location * TMI_HASH_ODD1 >> 32) % TMI_LASTSTACK_CHILDREN;
-    struct tmi_known_child *known = &last->children[at];
-    if (TMI_UNLIKELY(known->key != key)) {
-        uint32_t node = tmi_tree_child(parent, location);
+    uint64_t key = child_key(step, parent);
+    struct tmi_known_child *known = known_child(last, key);
+    if (known->key != key) {
+        uint32_t node = tmi_tree_child(parent, tmi_step_location(step));
         if (node == 0) {
             return 0;
         }
@@ -233,95 +259,178 @@ static uint32_t child_of(struct tmi_laststack *last, uint32_t parent, uint32_t l
     return known->node;
 }
 
-/* Make a walked frame frames[at]; what is outside of it is complete. */
-static void keep(struct tmi_laststack *last, size_t at,
-                 const struct tmi_walked_frame *walked)
-{
-    struct tmi_kept_frame *frame = &last->frames[at];
-    const struct tmi_kept_frame *outer = at == 0 ? NULL : frame - 1;
-    enum tmi_rule_kind kind = tmi_step_kind(walked->step);
-    bool outer_needs = outer != NULL && outer->needs_rbp;
-    bool by_rbp = kind == TMI_RULE_RBP || kind == TMI_RULE_DEREF;
-    bool replaced = tmi_step_rbp(walked->step) != 0 || kind == TMI_RULE_SIGNAL;
-    frame->state = walked->state;
-    frame->step = walked->step;
-    frame->node = walked->node;
-    frame->needs_rbp = by_rbp || (!replaced && outer_needs);
-    frame->plain = outer != NULL && (kind == TMI_RULE_RSP || kind == TMI_RULE_RBP) &&
-                   !(replaced && outer_needs);
-    if (frame->plain) {
-        const uintptr_t *return_address = (const uintptr_t *)outer->state.sp - 1;
-        last->checks[at] = (struct tmi_check){return_address, outer->state.pc};
-    } else {
-        last->checks[at] = (struct tmi_check){&never, 1};
-    }
-    if (outer == NULL) {
-        uint32_t location = tmi_step_location(frame->step);
-        last->asks_end = kind != TMI_RULE_END || tmi_location_module(location) == 0;
-    }
-}
-
 /*
- * Go back over n walked frames from the outermost inwards to the node of the whole stack;
- * `count` kept frames lie outside of them.
+ * Go back from the outermost of the walked frames, which end before `walked`, inwards to
+ * the node of the whole stack; `top` is the kept frame outside of them.
  */
-static uint32_t return_inwards(struct tmi_laststack *last, size_t count, size_t n)
+static TMI_NOINLINE uint32_t return_inwards(struct tmi_laststack *last,
+                                            struct tmi_kept_frame *top,
+                                            struct tmi_walked_frame *walked)
 {
-    uint32_t node = count == 0 ? 0 : last->frames[count - 1].node;
-    for (size_t i = n; i > 0; i--) {
-        struct tmi_walked_frame *walked = &last->walked[i - 1];
-        node = child_of(last, node, tmi_step_location(walked->step));
-        if (TMI_UNLIKELY(node == 0)) {
-            return 0;
-        }
-        walked->node = node;
+    size_t n = (size_t)(walked - last->walked);
+    size_t frames = (size_t)(top - last->frames + 1) + n;
+    uint32_t node = top->node;
+    bool complete = frames <= TMI_TREE_DEPTH_MOST;
+    for (size_t i = n; i > 0 && complete; i--) {
+        node = child_of(last, node, last->walked[i - 1].step);
+        last->walked[i - 1].node = node;
+        complete = node != 0;
     }
-    if (n > FEW_FRAMES || node == last->latest) {
-        for (size_t i = n; i > 0; i--) {
-            keep(last, count++, &last->walked[i - 1]);
-        }
+    if (!complete) {
+        tmi_laststack_drop(last);
+        return 0;
     }
-    last->count = count;
+    size_t stay = n; /* how many of the walked frames are not kept */
+    if (node == last->latest) {
+        stay = 0;
+    } else if (n > TMI_LASTSTACK_FEW || top < last->frames) {
+        stay = n < INNERMOST ? n : INNERMOST;
+    }
+    for (size_t i = n; i > stay && may_keep(last, frames, &last->walked[i - 1]); i--) {
+        last->newest = top = keep(last, top, &last->walked[i - 1]);
+    }
     last->latest = node;
     return node;
 }
 
-bool tmi_laststack_step(struct tmi_state *now)
+/* ---- walking ---------------------------------------------------------------------- */
+
+/*
+ * The newest of the kept frames that are left to believe in: `frame` itself when from
+ * there on the stack is still the kept one.
+ */
+static struct tmi_kept_frame *believe(const struct tmi_laststack *last,
+                                      struct tmi_kept_frame *frame)
 {
-    struct tmi_state from = *now;
-    return step_out(tmi_step_find(from.pc), &from, now);
+    const struct tmi_check *difference = first_difference(frame->check);
+    if (difference == last->checks) {
+        bool stands = last->proof != NULL || ends_still(last->frames);
+        return stands ? frame : last->frames - 1;
+    }
+    while (frame[-1].check >= difference) {
+        frame--;
+    }
+    return frame - 1;
 }
 
-static bool skip_own_frames(struct tmi_state *now)
+/*
+ * Walk outwards from `at` until the stack meets a kept frame, `top` or one outside of it,
+ * from which on it is still the kept one, or ends.
+ */
+static TMI_NOINLINE uint32_t walk_on(struct tmi_laststack *last,
+                                     struct tmi_kept_frame *top,
+                                     struct tmi_walked_frame *walked, uintptr_t pc,
+                                     uintptr_t sp, uintptr_t rbp)
 {
-    while (tmi_module_is_own(now->pc)) {
-        if (!tmi_laststack_step(now)) {
-            return false;
+    struct tmi_state at = {pc, sp, rbp};
+    while (at.pc != 0) {
+        while (top->state.sp < at.sp) {
+            top--;
         }
-    }
-    return true;
-}
-
-uint32_t tmi_laststack_capture(struct tmi_laststack *last, struct tmi_state now,
-                               uint32_t generation)
-{
-    size_t count = last->generation == generation ? last->count : 0;
-    last->generation = generation;
-    last->count = 0; /* until this stack is complete */
-    if (TMI_UNLIKELY(tmi_module_is_own(now.pc)) && !skip_own_frames(&now)) {
-        return 0;
-    }
-    size_t kept = count;
-    size_t n = last->room == 0 ? NO_ROOM : walk_out(last, &now, &kept);
-    while (TMI_UNLIKELY(n == NO_ROOM)) {
-        if (!grow(last)) {
+        if (is_at(top, at.pc, at.sp, at.rbp)) {
+            struct tmi_kept_frame *believed = believe(last, top);
+            if (believed == top) {
+                return return_inwards(last, top, walked);
+            }
+            last->newest = top = believed;
+        }
+        bool newest = walked == last->walked;
+        if ((size_t)(top - last->frames + 1 + (walked - last->walked)) >= last->room) {
+            struct tmi_state from = newest ? at : last->walked->state;
+            return grow(last) ? walk_on(last, last->newest, last->walked, from.pc,
+                                        from.sp, from.rbp)
+                              : 0;
+        }
+        tmi_step step = tmi_step_find(at.pc);
+        bool skipped = newest && tmi_module_is_own(at.pc);
+        struct tmi_state from = at;
+        if (!skipped) {
+            *walked++ = (struct tmi_walked_frame){at, step, 0};
+        }
+        if (!skipped && tmi_step_kind(step) == TMI_RULE_END) {
+            break;
+        }
+        if (!step_out(step, &from, &at)) {
+            tmi_laststack_drop(last);
             return 0;
         }
-        kept = count;
-        n = walk_out(last, &now, &kept);
     }
-    if (TMI_UNLIKELY(n == NO_WAY || kept + n > TMI_TREE_DEPTH_MOST)) {
+    return return_inwards(last, last->frames - 1, walked);
+}
+
+static TMI_COLD uint32_t begin_anew(struct tmi_laststack *last, uintptr_t pc,
+                                    uintptr_t sp, uintptr_t rbp, uint32_t generation)
+{
+    if (last->room == 0 && !grow(last)) {
         return 0;
     }
-    return return_inwards(last, kept, n);
+    last->newest = last->frames - 1;
+    last->generation = generation + 1;
+    return walk_on(last, last->newest, last->walked, pc, sp, rbp);
+}
+
+/* The way back as long as each child is known, and none is to be kept. */
+TMI_INLINE uint32_t return_fast(struct tmi_laststack *last, struct tmi_kept_frame *top,
+                                struct tmi_walked_frame *walked)
+{
+    uint64_t node = top->node;
+    const struct tmi_walked_frame *w = walked;
+    while (w != last->walked) {
+        w--;
+        uint64_t key = child_key(w->step, node);
+        const struct tmi_known_child *known = known_child(last, key);
+        if (TMI_UNLIKELY(known->key != key)) {
+            return return_inwards(last, top, walked);
+        }
+        node = known->node;
+    }
+    if (TMI_UNLIKELY(node == last->latest && walked != last->walked)) {
+        return return_inwards(last, top, walked);
+    }
+    last->latest = (uint32_t)node;
+    return (uint32_t)node;
+}
+
+uint32_t tmi_laststack_capture(struct tmi_laststack *last, uintptr_t pc, uintptr_t sp,
+                               uintptr_t rbp, uint32_t generation)
+{
+    if (TMI_UNLIKELY(last->generation != generation + 1)) {
+        return begin_anew(last, pc, sp, rbp, generation);
+    }
+    const struct tmi_step_table *table = tmi_load_acquire(&tmi_step_table);
+    size_t mask = table->mask;
+    struct tmi_kept_frame *top = last->newest;
+    struct tmi_walked_frame *walked = last->walked;
+    for (;;) {
+        while (top->state.sp < sp) {
+            top--;
+        }
+        if (is_at(top, pc, sp, rbp)) {
+            if (TMI_UNLIKELY(first_difference(top->check) != last->proof)) {
+                break;
+            }
+            return return_fast(last, top, walked);
+        }
+        tmi_step step = tmi_step_look_up(table->entries, mask, pc);
+        uintptr_t cfa = sp + (step & TMI_STEP_CFA);
+        if (TMI_UNLIKELY(!(step & TMI_STEP_FAST_RSP))) {
+            cfa = rbp + (step & TMI_STEP_CFA);
+            if (!(step & TMI_STEP_FAST_RBP) || cfa <= sp) {
+                break;
+            }
+        }
+        if (TMI_UNLIKELY(walked == last->few_end)) {
+            break;
+        }
+        walked->state = (struct tmi_state){pc, sp, rbp};
+        walked->step = step;
+        walked++;
+        intptr_t saved = tmi_step_rbp(step);
+        if (saved != 0) {
+            rbp = ((const uintptr_t *)cfa)[saved];
+        }
+        pc = word_at(cfa - sizeof(uintptr_t));
+        sp = cfa;
+    }
+    return walk_on(last, top, walked, pc, sp, rbp);
 }

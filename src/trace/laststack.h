@@ -4,14 +4,21 @@
  * with it, so it is unwound only until it meets a frame of the last one; the rest is not
  * unwound but verified, and its call-tree node is known.
  *
- *     frames[0]   the outermost frame          sp, pc, rbp: the state in that frame
- *     ...                                      step: how to get from it to frames[i - 1]
- *     frames[n-1] the newest one               node: of the stack down to this frame
+ *     frames[0]   the outermost frame           sp, pc, rbp: the state in that frame
+ *     ...                                       step: how to get from it to frames[i - 1]
+ *     newest      the innermost that is kept    node: of the stack down to this frame
  *
- *     checks[i]   address and value of the word that leads from frames[i] to frames[i -
- * 1]; checks[0], and those of frames that take more than one word, never match, which
- * ends the loop over them children    (parent node, location) -> node, as last looked up:
- * spares the tree
+ *     checks[]    (address, value) of the words that lead outwards, one to three a frame
+ *     frame.check the first word, of those that the frame's step reads; then follow, at
+ *                 lower addresses, the step's others and those of the frames outside
+ *     checks[0]   never matches, which ends the loop over them
+ *
+ *     children    (location, parent node) -> node, as last looked up: spares the tree
+ *
+ * A few new frames, up to TMI_LASTSTACK_FEW, are walked each time and not kept, unless
+ * the same stack comes twice: mostly the next stack will not have them. So the frames
+ * inside of the one that was met stay kept as well, for a stack that has them again,
+ * until one is put in their place or a difference shows that they are gone.
  *
  * Why that is exact. The next outer state is a function of the state (pc, sp, rbp), of
  * the step of pc, and of one to three words of memory at addresses computed from the
@@ -20,17 +27,19 @@
  * outwards. So verifying is a memoised evaluation of what a full unwind reads, and it
  * holds because
  *   1. every word that a step reads is compared: the return address always, the saved rbp
- *      where a frame further out uses rbp ("needs" it), and all words of other kinds of
- * step;
+ *      where a frame further out uses rbp ("needs" it), and what else there is in steps
+ *      of other kinds;
  *   2. the first match compares the whole state, rbp included where it is needed;
  *   3. a step is the same for the life of its code: after an unload everything is
- * dropped;
- *   4. words are compared from the inside out and the first difference ends it: no
- * address is read that a full unwind would not read;
- *   5. steps use rsp and rbp only; a frame that needs more is not kept at all;
+ *      dropped;
+ *   4. words are compared in the order in which a full unwind reads them, and the first
+ *      difference ends it: no address is read that a full unwind would not read;
+ *   5. steps use rsp and rbp only; a frame that needs more is not kept at all, nor is one
+ *      of tmalloc itself, which counts only where it is not the newest;
  *   6. the end of the stack is asked again unless a step of a module says it;
  *   7. the thread is inside tmalloc meanwhile, so a signal handler does not come here.
  * alloca, longjmp, exceptions, other stacks and reused ones need no case of their own.
+ * What is remembered of the tree needs no condition: nodes are for ever.
  *
  * Locking: none; it belongs to the shard's owner.
  */
@@ -48,50 +57,57 @@ struct tmi_state {
     uintptr_t pc, sp, rbp;
 };
 
-struct tmi_kept_frame {
-    struct tmi_state state;
-    tmi_step step;
-    uint32_t node;
-    bool needs_rbp; /* this frame's step, or one further out, depends on state.rbp */
-    bool plain;     /* its check is enough: one word leads outwards */
-};
-
 struct tmi_check {
     const uintptr_t *address;
     uintptr_t value;
 };
 
+struct tmi_kept_frame {
+    struct tmi_state state;
+    const struct tmi_check *check;
+    uint32_t node;
+    bool needs_rbp; /* this frame's step, or one further out, depends on state.rbp */
+    tmi_step step;
+};
+
 struct tmi_walked_frame {
     struct tmi_state state;
     tmi_step step;
-    uint32_t node;
+    uint32_t node; /* found on the way back */
 };
 
 struct tmi_known_child {
-    uint64_t key; /* parent:32 location:32 */
+    uint64_t key; /* location:32 parent:32 */
     uint32_t node;
 };
 
-#define TMI_LASTSTACK_CHILDREN 1024
+#define TMI_LASTSTACK_FEW           6
+#define TMI_LASTSTACK_CHILDREN_BITS 10
 
 struct tmi_laststack {
+    struct tmi_kept_frame *newest; /* frames - 1: none */
+    struct tmi_walked_frame *walked;
+    const struct tmi_walked_frame *few_end; /* walked + TMI_LASTSTACK_FEW */
+    const struct tmi_check *proof; /* checks, when reaching it proves all; else NULL */
+    uint32_t generation;           /* of modules, plus one; 0: there are no frames */
+    uint32_t latest;               /* node of the latest stack */
     struct tmi_kept_frame *frames;
     struct tmi_check *checks;
-    struct tmi_walked_frame *walked;
-    size_t count, room;
-    bool asks_end;       /* what ended the stack has to be looked at again each time */
-    uint32_t generation; /* of modules; another one makes all frames worthless */
-    uint32_t latest;     /* node of the latest stack */
-    struct tmi_known_child children[TMI_LASTSTACK_CHILDREN];
+    size_t room;
+    struct tmi_known_child children[1 << TMI_LASTSTACK_CHILDREN_BITS];
 };
 
 /*
- * The node of the stack whose newest frame is in state `now`; frames of tmalloc itself
- * are skipped. 0 when some frame cannot be stepped from (or there is no memory): then
- * nothing is kept, and another unwinder has to do it.
+ * The node of the stack whose newest frame is in state (pc, sp, rbp); frames of tmalloc
+ * itself are skipped. What is kept counts for one `generation` of modules. 0 when some
+ * frame cannot be stepped from (or there is no memory): then nothing is kept, and another
+ * unwinder has to do it.
  */
-uint32_t tmi_laststack_capture(struct tmi_laststack *last, struct tmi_state now,
-                               uint32_t generation);
+uint32_t tmi_laststack_capture(struct tmi_laststack *last, uintptr_t pc, uintptr_t sp,
+                               uintptr_t rbp, uint32_t generation);
+
+/* Keep nothing: the next stack is another thread's. */
+void tmi_laststack_drop(struct tmi_laststack *last);
 
 /* From a frame to its caller's, with nothing kept; false when that cannot be done. */
 bool tmi_laststack_step(struct tmi_state *now);

@@ -13,26 +13,40 @@
 #include "trace/object.h"
 #include "trace/tree.h"
 
-#define FIRST_ENTRIES  1024
-#define CFA_WORDS_MOST ((1 << 19) - 1)
+#define FIRST_ENTRIES 1024
 
-struct tmi_step_table *tmi_step_table;
+/* The table before there is one: nothing is in it. */
+static struct tmi_step_table none = {.entries = {{0, 0}}};
 
-static tmi_step pack(const struct tmi_rule *rule, uint32_t location)
+struct tmi_step_table *tmi_step_table = &none;
+
+/* What a capture does in line; tmalloc's own frames are skipped out of line. */
+static uint32_t fast_flag(const struct tmi_rule *rule, uintptr_t pc)
+{
+    if (rule->cfa_offset <= 0 || tmi_module_is_own(pc)) {
+        return 0;
+    }
+    return rule->kind == TMI_RULE_RSP   ? TMI_STEP_FAST_RSP
+           : rule->kind == TMI_RULE_RBP ? TMI_STEP_FAST_RBP
+                                        : 0;
+}
+
+static tmi_step pack(const struct tmi_rule *rule, uint32_t location, uintptr_t pc)
 {
     int32_t cfa = rule->cfa_offset / 8;
-    unsigned rbp = rule->rbp_offset == 1 ? TMI_STEP_DEREF_RBP : 0;
-    bool fits =
-        rule->cfa_offset % 8 == 0 && cfa <= CFA_WORDS_MOST && cfa >= -CFA_WORDS_MOST;
+    int32_t rbp = rule->rbp_offset == 1 ? TMI_STEP_DEREF_RBP : 0;
+    bool fits = rule->cfa_offset % 8 == 0 && cfa <= TMI_STEP_CFA_WORDS_MOST &&
+                cfa >= -TMI_STEP_CFA_WORDS_MOST;
     if (rule->rbp_offset < 0) {
-        rbp = (0u - (unsigned)rule->rbp_offset) / 8;
-        fits = fits && rule->rbp_offset % 8 == 0 && rbp < TMI_STEP_DEREF_RBP;
+        rbp = rule->rbp_offset / 8;
+        fits = fits && rule->rbp_offset % 8 == 0 && rbp >= -TMI_STEP_RBP_WORDS_MOST;
     }
     if (!fits) {
         return (uint64_t)location << 32 | TMI_RULE_OTHER;
     }
-    return (uint64_t)location << 32 | (uint64_t)((uint32_t)cfa << 12) | rbp << 3 |
-           (uint64_t)rule->kind;
+    return (uint64_t)location << 32 | (uint32_t)rbp << TMI_STEP_RBP_SHIFT |
+           fast_flag(rule, pc) | ((uint32_t)(cfa * 8) & TMI_STEP_CFA) |
+           (uint32_t)rule->kind;
 }
 
 /* The part of an object that `address` is in: there may be gaps between segments. */
@@ -66,27 +80,34 @@ static struct tmi_rule rule_at(uintptr_t pc)
 /* The entry of `pc`, or the free one where it goes. */
 static struct tmi_step_entry *probe(struct tmi_step_table *table, uintptr_t pc)
 {
-    size_t at = pc & table->mask;
-    while (table->entries[at].pc != 0 && table->entries[at].pc != pc) {
-        at = (at + 1) & table->mask;
+    struct tmi_step_entry *entry = &table->entries[pc & table->mask];
+    while (entry->pc != 0 && entry->pc != pc) {
+        entry++;
     }
-    return &table->entries[at];
+    return entry;
+}
+
+/* How many entries there are: as many more as are used at most, for the last to go on. */
+static size_t entries_of(const struct tmi_step_table *table)
+{
+    return table->mask + 1 + (table->mask + 1) / 2 + 1;
 }
 
 static bool make_room_locked(void)
 {
     struct tmi_step_table *old = tmi_step_table;
-    if (old != NULL && 2 * (old->used + 1) <= old->mask + 1) {
+    if (2 * (old->used + 1) <= old->mask + 1) {
         return true;
     }
-    size_t entries = old == NULL ? FIRST_ENTRIES : 2 * (old->mask + 1);
+    struct tmi_step_table head = {
+        .mask = (old == &none ? FIRST_ENTRIES : 2 * (old->mask + 1)) - 1};
     struct tmi_step_table *table =
-        tmi_memory_map(sizeof *table + entries * sizeof(struct tmi_step_entry));
+        tmi_memory_map(sizeof head + entries_of(&head) * sizeof(struct tmi_step_entry));
     if (table == NULL) {
         return false;
     }
-    table->mask = entries - 1;
-    for (size_t i = 0; old != NULL && i <= old->mask; i++) {
+    table->mask = head.mask;
+    for (size_t i = 0; old != &none && i < entries_of(old); i++) {
         if (old->entries[i].step != 0) {
             *probe(table, old->entries[i].pc) = old->entries[i];
             table->used++;
@@ -104,7 +125,7 @@ TMI_COLD tmi_step tmi_step_decode(uintptr_t pc)
         bool ends = rule.kind == TMI_RULE_END;
         return (tmi_step)location << 32 | (ends ? TMI_RULE_END : TMI_RULE_OTHER);
     }
-    tmi_step step = pack(&rule, location);
+    tmi_step step = pack(&rule, location, pc);
     tmi_lock(TMI_LOCK_STEPS);
     if (make_room_locked()) {
         struct tmi_step_entry *entry = probe(tmi_step_table, pc);
@@ -122,7 +143,7 @@ void tmi_step_forget_gone(void)
 {
     tmi_lock(TMI_LOCK_STEPS);
     struct tmi_step_table *table = tmi_step_table;
-    for (size_t i = 0; table != NULL && i <= table->mask; i++) {
+    for (size_t i = 0; table != &none && i < entries_of(table); i++) {
         struct tmi_step_entry *entry = &table->entries[i];
         if (entry->step == 0) {
             continue;

@@ -4,8 +4,13 @@
  * that was ever met, in one word beside the address, so that a step costs one look-up in
  * a line of cache:
  *
- *     table    pc & mask -> { pc, step }           open addressing, 16 bytes an entry
- *     step     kind:3 rbp:9 cfa:20 location:32     offsets in words of 8 bytes
+ *     table    pc & mask -> { pc, step }     open addressing, 16 bytes an entry
+ *     step     location:32 | rbp:7 | fast:2 | cfa:20 | kind:3     from the top bit down
+ *
+ * Offsets are signed and in words of 8 bytes, so the cfa's is one of bytes where it
+ * stands; rbp's is from the CFA, and negative. `fast` marks what a capture does in line:
+ * TMI_RULE_RSP and TMI_RULE_RBP with an offset above 0, in code that is not tmalloc's
+ * own. 0, which stands for "not known", is not fast.
  *
  * Reading takes no lock. An entry's step is written before its pc; a table that is full
  * is replaced by one of twice the size and stays mapped, for readers still in it. When
@@ -31,30 +36,37 @@ struct tmi_step_entry {
 };
 
 struct tmi_step_table {
-    size_t mask;
+    size_t mask; /* of the entries where a probe begins; it may end behind them */
     size_t used;
     struct tmi_step_entry entries[];
 };
 
-extern TMI_HIDDEN struct tmi_step_table *tmi_step_table; /* atomic; NULL: none yet */
+extern TMI_HIDDEN struct tmi_step_table *tmi_step_table; /* atomic; never NULL */
 
-#define TMI_STEP_DEREF_RBP 511u /* rbp was saved at *rbp */
+#define TMI_STEP_CFA       0x7ffff8u /* bytes to add in a fast step */
+#define TMI_STEP_FAST_RSP  0x800000u
+#define TMI_STEP_FAST_RBP  0x1000000u
+#define TMI_STEP_RBP_SHIFT 25
+
+#define TMI_STEP_CFA_WORDS_MOST ((1 << 19) - 1)
+#define TMI_STEP_RBP_WORDS_MOST 64
+#define TMI_STEP_DEREF_RBP      1 /* rbp was saved at *rbp */
 
 TMI_INLINE enum tmi_rule_kind tmi_step_kind(tmi_step step)
 {
     return (enum tmi_rule_kind)(step & 7);
 }
 
-/* Words below the CFA at which rbp was saved; 0: it was not. */
-TMI_INLINE unsigned tmi_step_rbp(tmi_step step)
+/* Words from the CFA to where rbp was saved; 0: it was not. */
+TMI_INLINE int tmi_step_rbp(tmi_step step)
 {
-    return (step >> 3) & 511;
+    return (int32_t)(uint32_t)step >> TMI_STEP_RBP_SHIFT;
 }
 
 /* Bytes to add to rsp or rbp. */
 TMI_INLINE intptr_t tmi_step_cfa(tmi_step step)
 {
-    return ((int32_t)(uint32_t)step >> 12) * 8;
+    return ((int32_t)((uint32_t)step << 9) >> 12) * 8;
 }
 
 TMI_INLINE uint32_t tmi_step_location(tmi_step step)
@@ -68,23 +80,26 @@ tmi_step tmi_step_decode(uintptr_t pc);
 /* Forget the steps of code in modules that are gone. */
 void tmi_step_forget_gone(void);
 
+/* The step of `pc` in a table; 0: it has none yet, or pc is 0. */
+TMI_INLINE tmi_step tmi_step_look_up(const struct tmi_step_entry *entries, size_t mask,
+                                     uintptr_t pc)
+{
+    const struct tmi_step_entry *entry = &entries[pc & mask];
+    uintptr_t found;
+    while (TMI_UNLIKELY((found = tmi_load_acquire(&entry->pc)) != pc)) {
+        if (found == 0) {
+            return 0;
+        }
+        entry++;
+    }
+    return tmi_load_relaxed(&entry->step);
+}
+
 TMI_INLINE tmi_step tmi_step_find(uintptr_t pc)
 {
     const struct tmi_step_table *table = tmi_load_acquire(&tmi_step_table);
-    if (TMI_LIKELY(table != NULL)) {
-        for (size_t at = pc & table->mask;; at = (at + 1) & table->mask) {
-            const struct tmi_step_entry *entry = &table->entries[at];
-            uintptr_t found = tmi_load_acquire(&entry->pc);
-            if (TMI_LIKELY(found == pc)) {
-                tmi_step step = tmi_load_relaxed(&entry->step);
-                return TMI_LIKELY(step != 0) ? step : tmi_step_decode(pc);
-            }
-            if (found == 0) {
-                break;
-            }
-        }
-    }
-    return tmi_step_decode(pc);
+    tmi_step step = tmi_step_look_up(table->entries, table->mask, pc);
+    return TMI_LIKELY(step != 0) ? step : tmi_step_decode(pc);
 }
 
 #endif

@@ -112,7 +112,7 @@ struct tmi_shard *tmi_thread_adopt(bool may_only_free)
     tmi_signal_fence();
     struct tmi_shard *shard = claim(&tmi_self);
     if (shard != NULL) {
-        shard->last.count = 0;
+        tmi_laststack_drop(&shard->last);
         shard->range = (struct tmi_stackrange){0, 0};
     }
     if (shard != NULL && have_key) {

@@ -12,11 +12,13 @@
 #include "trace/laststack.h"
 
 #include <criterion/criterion.h>
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "../support/random.h"
+#include "trace/module.h"
 #include "trace/tree.h"
 
 extern const char rsp8[], rsp16[], rsp48[], rsp48_saved[], rbp16[], deref[], end[];
@@ -166,9 +168,15 @@ static void expect_model(uint32_t node)
     cr_assert_eq(node, 0, "more than %zu frames", model.n);
 }
 
+static uint32_t capture_at(struct tmi_laststack *last, const struct tmi_state *now,
+                           uint32_t generation)
+{
+    return tmi_laststack_capture(last, now->pc, now->sp, now->rbp, generation);
+}
+
 static void capture(struct tmi_laststack *last, uint32_t generation)
 {
-    expect_model(tmi_laststack_capture(last, model.frames[model.n - 1], generation));
+    expect_model(capture_at(last, &model.frames[model.n - 1], generation));
 }
 
 static struct tmi_laststack *new_laststack(void)
@@ -307,6 +315,75 @@ Test(laststack, the_word_that_ended_it_gets_a_caller)
     free(last);
 }
 
+/* Words that only the old stack had, on a page that is gone: none of them is read. */
+Test(laststack, what_is_outside_may_be_gone)
+{
+    struct tmi_laststack *last = new_laststack();
+    uintptr_t *page =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    cr_assert_neq(page, MAP_FAILED);
+    model.frames[0] = (struct tmi_state){(uintptr_t)end, (uintptr_t)(page + 400), 0};
+    model.n = 1;
+    push(rsp16);
+    push(rbp16); /* on the page; what is inside of it is not, and below */
+    uintptr_t rbp = model.frames[2].rbp;
+    begin(0, 0);
+    uintptr_t sp = (uintptr_t)&areas[0][1000];
+    cr_assert_lt(sp, (uintptr_t)page);
+    model.frames[0] = (struct tmi_state){(uintptr_t)end, (uintptr_t)(page + 400), 0};
+    model.frames[1] = lay_out(rsp16, &model.frames[0]);
+    model.frames[2] = (struct tmi_state){(uintptr_t)rbp16, sp, rbp};
+    model.n = 3;
+    push(rsp16);
+    uintptr_t *leads_out = (uintptr_t *)model.frames[2].sp - 1;
+    push(rsp8);
+    settle(last);
+    munmap(page, 4096);
+    *leads_out = (uintptr_t)end;
+    model.frames[0] = (struct tmi_state){(uintptr_t)end, sp, rbp};
+    memmove(model.frames + 1, model.frames + 3, 2 * sizeof *model.frames);
+    model.n = 3;
+    settle(last);
+    free(last);
+}
+
+/* A return address into libc whose frame is a fixed number of words, rbp unchanged. */
+static uintptr_t foreign_code(intptr_t *frame)
+{
+    for (uintptr_t pc = (uintptr_t)dlsym(RTLD_DEFAULT, "qsort") + 1;; pc++) {
+        tmi_step step = tmi_step_find(pc);
+        if (tmi_step_kind(step) == TMI_RULE_RSP && tmi_step_rbp(step) == 0) {
+            *frame = tmi_step_cfa(step);
+            return pc;
+        }
+    }
+}
+
+/* A frame of tmalloc counts where it called back, and not where it allocates itself. */
+Test(laststack, own_frames)
+{
+    struct tmi_laststack *last = new_laststack();
+    tmi_module_init(); /* this program is "tmalloc itself" from now on */
+    cr_assert(tmi_module_is_own((uintptr_t)rsp16));
+    intptr_t bytes;
+    uintptr_t foreign = foreign_code(&bytes);
+    uintptr_t *top = &areas[0][AREA_WORDS - 1];
+    *top = 0;
+    model.frames[0] =
+        (struct tmi_state){foreign, (uintptr_t)(top + 1) - (uintptr_t)bytes, 0};
+    model.frames[1] = lay_out(rsp16, &model.frames[0]);
+    struct tmi_state own = model.frames[1];
+    write_word(own.sp - 8, own.pc);
+    model.frames[2] = (struct tmi_state){foreign, own.sp - (uintptr_t)bytes, 0};
+    for (int round = 0; round < 3; round++) {
+        model.n = 3;
+        settle(last);
+        model.n = 1;
+        expect_model(capture_at(last, &own, 1));
+    }
+    free(last);
+}
+
 /* What has no rule of ours is left to others; it does no harm to what comes after. */
 Test(laststack, a_frame_for_others)
 {
@@ -318,8 +395,8 @@ Test(laststack, a_frame_for_others)
     struct tmi_state strange = lay_out(rsp16, &model.frames[2]);
     strange.pc = (uintptr_t)rbx;
     struct tmi_state inner = lay_out(rsp16, &strange);
-    cr_assert_eq(tmi_laststack_capture(last, inner, 1), 0);
-    cr_assert_eq(tmi_laststack_capture(last, strange, 1), 0);
+    cr_assert_eq(capture_at(last, &inner, 1), 0);
+    cr_assert_eq(capture_at(last, &strange, 1), 0);
     settle(last);
     free(last);
 }
@@ -333,13 +410,13 @@ Test(laststack, a_loop_is_no_stack)
         struct tmi_state s = {(uintptr_t)rbp16, sp, sp - 16 - 8 * (uintptr_t)below};
         write_word(s.rbp, s.rbp);
         write_word(s.rbp + 8, s.pc);
-        cr_assert_eq(tmi_laststack_capture(last, s, 1), 0);
+        cr_assert_eq(capture_at(last, &s, 1), 0);
     }
     uintptr_t sp = (uintptr_t)&areas[1][1000];
     struct tmi_state s = {(uintptr_t)signal_return, sp, 0};
     write_word(sp + 168, s.pc - 1);
     write_word(sp + 160, sp);
-    cr_assert_eq(tmi_laststack_capture(last, s, 1), 0);
+    cr_assert_eq(capture_at(last, &s, 1), 0);
     free(last);
 }
 
@@ -373,7 +450,7 @@ Test(laststack, recursion)
         size_t depth = depths[i];
         struct tmi_state s = {(uintptr_t)rsp8, (uintptr_t)(stack + words - depth), 0};
         for (int times = 0; times < 2; times++) {
-            uint32_t node = tmi_laststack_capture(last, s, (uint32_t)i);
+            uint32_t node = capture_at(last, &s, (uint32_t)i);
             size_t frames = depth + 1;
             cr_assert_eq(node == 0 ? 0 : tmi_tree_depth(node),
                          frames <= TMI_TREE_DEPTH_MOST ? frames : 0, "%zu", depth);

@@ -25,7 +25,7 @@
 /* Does a step say what the rule says? Written from step.h's picture of a step. */
 static void expect_step(tmi_step step, const struct tmi_rule *rule, uintptr_t pc)
 {
-    bool fits = rule->cfa_offset % 8 == 0 && rule->rbp_offset > -511 * 8 &&
+    bool fits = rule->cfa_offset % 8 == 0 && rule->rbp_offset >= -64 * 8 &&
                 (rule->rbp_offset % 8 == 0 || rule->rbp_offset == 1) &&
                 labs(rule->cfa_offset) < 4 << 20;
     cr_assert_eq(step & 7, fits ? rule->kind : TMI_RULE_OTHER, "%lx", (long)pc);
@@ -33,7 +33,7 @@ static void expect_step(tmi_step step, const struct tmi_rule *rule, uintptr_t pc
     if ((step & 7) < TMI_RULE_SIGNAL) {
         cr_assert_eq(tmi_step_cfa(step), rule->cfa_offset);
         cr_assert_eq(tmi_step_rbp(step),
-                     (unsigned)(rule->rbp_offset == 1 ? 511 : -rule->rbp_offset / 8));
+                     rule->rbp_offset == 1 ? 1 : rule->rbp_offset / 8);
     }
 }
 
@@ -98,7 +98,7 @@ Test(step, threads_together)
 }
 
 /* Frames too large for a step, right at the limits. */
-extern const char words_524287[], words_524288[], odd_frame[], saved_510[], saved_511[];
+extern const char words_524287[], words_524288[], odd_frame[], saved_64[], saved_65[];
 
 __asm__(".text\n"
         ".cfi_startproc\n"
@@ -112,12 +112,12 @@ __asm__(".text\n"
         "nop\n"
         "odd_frame:\n"
         ".cfi_def_cfa_offset 8192\n"
-        ".cfi_offset rbp, -4080\n"
+        ".cfi_offset rbp, -512\n"
         "nop\n"
-        "saved_510:\n"
-        ".cfi_offset rbp, -4088\n"
+        "saved_64:\n"
+        ".cfi_offset rbp, -520\n"
         "nop\n"
-        "saved_511:\n"
+        "saved_65:\n"
         ".cfi_endproc\n");
 
 Test(step, what_does_not_fit)
@@ -127,10 +127,10 @@ Test(step, what_does_not_fit)
     cr_assert_eq(tmi_step_cfa(step), 4194296);
     cr_assert_eq(tmi_step_kind(tmi_step_find((uintptr_t)words_524288)), TMI_RULE_OTHER);
     cr_assert_eq(tmi_step_kind(tmi_step_find((uintptr_t)odd_frame)), TMI_RULE_OTHER);
-    step = tmi_step_find((uintptr_t)saved_510);
+    step = tmi_step_find((uintptr_t)saved_64);
     cr_assert_eq(tmi_step_kind(step), TMI_RULE_RSP);
-    cr_assert_eq(tmi_step_rbp(step), 510);
-    cr_assert_eq(tmi_step_kind(tmi_step_find((uintptr_t)saved_511)), TMI_RULE_OTHER);
+    cr_assert_eq(tmi_step_rbp(step), -64);
+    cr_assert_eq(tmi_step_kind(tmi_step_find((uintptr_t)saved_65)), TMI_RULE_OTHER);
 }
 
 /* ---- code that makes way ---------------------------------------------------------- */
