@@ -33,16 +33,9 @@ struct function {
     struct tmi_cursor initial, rest; /* instructions of the CIE and of the FDE */
 };
 
-/* A cursor at `at`, which must lie in [start, end). */
-static struct tmi_cursor cursor_in(uintptr_t start, uintptr_t end, uintptr_t at)
-{
-    struct tmi_cursor c = {at, end, at < start || at >= end};
-    return c;
-}
-
 static struct tmi_cursor cursor_at(const struct tmi_cfi_image *image, uintptr_t at)
 {
-    return cursor_in(image->start, image->end, at);
+    return tmi_cursor_in(image->start, image->end, at);
 }
 
 /* One number of the table of (code address, FDE) that begins at `table`. */
@@ -165,7 +158,7 @@ static bool read_fde(const struct tmi_cfi_image *image, uintptr_t at, struct fun
 static struct tmi_rule without_table(const struct tmi_cfi_image *image, uintptr_t pc)
 {
     static const uint8_t sigreturn[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
-    struct tmi_cursor c = cursor_in(image->code_start, image->code_end, pc);
+    struct tmi_cursor c = tmi_cursor_in(image->code_start, image->code_end, pc);
     struct tmi_cursor code = tmi_cursor_part(&c, sizeof sigreturn);
     bool returns =
         !code.lost && memcmp((void *)code.at, sigreturn, sizeof sigreturn) == 0;

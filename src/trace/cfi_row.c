@@ -19,7 +19,7 @@ struct run {
     struct tmi_cursor c;
     const struct tmi_cfi_scale *scale;
     struct tmi_cfi_row *row;
-    const struct tmi_cfi_row *start;
+    struct tmi_cfi_row start;
     struct tmi_cfi_row states[STATES_MOST];
     unsigned saved;
 };
@@ -54,8 +54,7 @@ static void set_place(struct run *r, uint64_t reg, enum tmi_place place, int64_t
 
 static void restore(struct run *r, uint64_t reg)
 {
-    struct tmi_cfi_row start = *r->start;
-    struct tmi_where *old = place_of(&start, reg);
+    const struct tmi_where *old = place_of(&r->start, reg);
     if (old != NULL) {
         set_place(r, reg, old->place, old->offset);
     }
@@ -179,13 +178,11 @@ static bool run_register(struct run *r, uint8_t op)
     }
 }
 
-/* An instruction that moves on in the code; false when `op` is none. */
+/* An instruction of its own that moves on in the code; false when `op` is none. */
 static bool run_advance(struct run *r, uint8_t op, uintptr_t *at)
 {
     uint64_t steps;
-    if ((op & 0xc0) == 0x40) {
-        steps = op & 0x3f;
-    } else if (op == 0x01) { /* set_loc */
+    if (op == 0x01) { /* set_loc */
         *at = tmi_cursor_pointer(&r->c, r->scale->encoding);
         return true;
     } else if (op == 0x02) {
@@ -201,14 +198,13 @@ static bool run_advance(struct run *r, uint8_t op, uintptr_t *at)
     return true;
 }
 
-static bool run_one(struct run *r, uint8_t op)
+/* An instruction of its own. */
+static TMI_NOINLINE bool run_one(struct run *r, uint8_t op, uintptr_t *at)
 {
-    if ((op & 0xc0) == 0x80) { /* offset */
-        int64_t offset = scaled(r, (int64_t)tmi_cursor_uleb(&r->c));
-        set_place(r, op & 0x3f, TMI_PLACE_CFA, offset);
-    } else if ((op & 0xc0) == 0xc0) {
-        restore(r, op & 0x3f);
-    } else if (op == 0x0a && r->saved < STATES_MOST) { /* remember_state */
+    if (run_advance(r, op, at)) {
+        return true;
+    }
+    if (op == 0x0a && r->saved < STATES_MOST) { /* remember_state */
         r->states[r->saved++] = *r->row;
     } else if (op == 0x0b && r->saved > 0) { /* restore_state */
         *r->row = r->states[--r->saved];
@@ -225,13 +221,35 @@ static bool run_one(struct run *r, uint8_t op)
 bool tmi_cfi_run(struct tmi_cursor instructions, const struct tmi_cfi_scale *scale,
                  uintptr_t pc, struct tmi_cfi_row *row, const struct tmi_cfi_row *start)
 {
-    struct run r = {.c = instructions, .scale = scale, .row = row, .start = start};
+    struct run r; /* the states are written before they are read */
+    r.scale = scale;
+    r.row = row;
+    r.start = *start;
+    r.saved = 0;
+    struct tmi_cursor c = instructions;
     uintptr_t at = scale->begin;
-    while (r.c.at < r.c.end && !r.c.lost && at <= pc) {
-        uint8_t op = tmi_cursor_u8(&r.c);
-        if (!run_advance(&r, op, &at) && !run_one(&r, op)) {
-            return false;
+    while (c.at < c.end && at <= pc) {
+        uint8_t op = tmi_cursor_u8(&c);
+        if ((op & 0xc0) == 0x40) { /* advance_loc */
+            at += (op & 0x3f) * scale->code_align;
+        } else if ((op & 0xc0) == 0x80) { /* offset */
+            int64_t offset = scaled(&r, (int64_t)tmi_cursor_uleb(&c));
+            set_place(&r, op & 0x3f, TMI_PLACE_CFA, offset);
+        } else if ((op & 0xc0) == 0xc0) {
+            restore(&r, op & 0x3f);
+        } else if (op == 0x0e) { /* def_cfa_offset: with each push and pop */
+            if (!set_cfa_offset(&r, (int64_t)tmi_cursor_uleb(&c))) {
+                return false;
+            }
+        } else {
+            uintptr_t here = at;
+            r.c = c;
+            if (!run_one(&r, op, &here)) {
+                return false;
+            }
+            c = r.c;
+            at = here;
         }
     }
-    return !r.c.lost;
+    return !c.lost;
 }

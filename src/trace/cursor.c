@@ -1,80 +1,49 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See trace/cursor.h. Everything goes through take(), which alone looks at memory, and
- * through tmi_cursor_part(), which alone skips: both keep start <= at <= end, whatever
- * the lengths that they are given. Bits of a LEB128 number above the 64th are dropped.
+ * See trace/cursor.h. Everything goes through tmi_cursor_take(), which alone looks at
+ * memory, and through tmi_cursor_part(), which alone skips: both keep start <= at <= end,
+ * whatever the lengths that they are given. Bits of a LEB128 number above the 64th are
+ * dropped.
  */
 #include "trace/cursor.h"
 
 #include <stddef.h>
-#include <string.h>
-
-static void take(struct tmi_cursor *c, void *out, size_t n)
-{
-    if (c->lost || c->at > c->end || c->end - c->at < n) {
-        c->lost = true;
-        memset(out, 0, n);
-    } else {
-        memcpy(out, (const void *)c->at, n);
-        c->at += n;
-    }
-}
-
-uint8_t tmi_cursor_u8(struct tmi_cursor *c)
-{
-    uint8_t v;
-    take(c, &v, sizeof v);
-    return v;
-}
-
-uint16_t tmi_cursor_u16(struct tmi_cursor *c)
-{
-    uint16_t v;
-    take(c, &v, sizeof v);
-    return v;
-}
-
-uint32_t tmi_cursor_u32(struct tmi_cursor *c)
-{
-    uint32_t v;
-    take(c, &v, sizeof v);
-    return v;
-}
 
 static uint64_t take_u64(struct tmi_cursor *c)
 {
     uint64_t v;
-    take(c, &v, sizeof v);
+    tmi_cursor_take(c, &v, sizeof v);
     return v;
 }
 
-/* The bits of a LEB128 number; *shift becomes how many there were, *last its last byte.
+/*
+ * The bits of a LEB128 number that begins with *last; *shift becomes how many there were,
+ * *last its last byte.
  */
 static uint64_t take_leb(struct tmi_cursor *c, unsigned *shift, uint8_t *last)
 {
-    uint64_t v = 0;
-    *shift = 0;
-    do {
+    uint64_t v = *last & 0x7f;
+    *shift = 7;
+    while (*last & 0x80) {
         *last = tmi_cursor_u8(c);
         if (*shift < 64) {
             v |= (uint64_t)(*last & 0x7f) << *shift;
             *shift += 7;
         }
-    } while (*last & 0x80);
+    }
     return v;
 }
 
-uint64_t tmi_cursor_uleb(struct tmi_cursor *c)
+uint64_t tmi_cursor_rest_of_uleb(struct tmi_cursor *c, uint8_t first)
 {
     unsigned shift;
-    uint8_t last;
-    return take_leb(c, &shift, &last);
+    return take_leb(c, &shift, &first);
 }
 
 int64_t tmi_cursor_sleb(struct tmi_cursor *c)
 {
     unsigned shift;
-    uint8_t last;
+    uint8_t last = tmi_cursor_u8(c);
     uint64_t v = take_leb(c, &shift, &last);
     if (shift < 64 && (last & 0x40)) {
         v |= ~(uint64_t)0 << shift;
@@ -108,8 +77,9 @@ uintptr_t tmi_cursor_pointer(struct tmi_cursor *c, uint8_t encoding)
 struct tmi_cursor tmi_cursor_part(struct tmi_cursor *c, uint64_t n)
 {
     struct tmi_cursor part = *c;
-    if (c->lost || c->at > c->end || n > c->end - c->at) {
+    if (n > c->end - c->at) {
         c->lost = part.lost = true;
+        c->end = part.end = c->at;
     } else {
         c->at += n;
         part.end = c->at;
