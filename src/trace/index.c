@@ -9,6 +9,7 @@
 
 #include "base/atomic.h"
 #include "base/bits.h"
+#include "base/compiler.h"
 #include "base/hash.h"
 #include "trace/memory.h"
 
@@ -25,12 +26,17 @@
 struct tmi_index_table {
     uint32_t mask;
     uint32_t used;
-    uint32_t slots[]; /* atomic; 0: free */
+    uint64_t slots[]; /* atomic: hash:32 id:32; 0: free */
 };
 
 static size_t table_bytes(uint32_t slots)
 {
-    return sizeof(struct tmi_index_table) + sizeof(uint32_t) * (size_t)slots;
+    return sizeof(struct tmi_index_table) + sizeof(uint64_t) * (size_t)slots;
+}
+
+static uint32_t hash_of(uint64_t key)
+{
+    return (uint32_t)(tmi_hash_u64(key) >> 32);
 }
 
 /* Where the key at `position` lives: its segment, and the position within. */
@@ -69,17 +75,18 @@ uint32_t tmi_index_count(const struct tmi_index *index)
  * 0. A reader believes *id only: a free slot may be another key's by the time it looks
  * again.
  */
-static uint32_t *probe(const struct tmi_index *index, struct tmi_index_table *table,
+static uint64_t *probe(const struct tmi_index *index, struct tmi_index_table *table,
                        uint64_t key, uint32_t *id)
 {
-    uint32_t at = (uint32_t)(tmi_hash_u64(key) >> 32) & table->mask;
-    for (;;) {
-        uint32_t *slot = &table->slots[at];
-        *id = tmi_load_acquire(slot); /* pairs with the release in tmi_index_add() */
-        if (*id == 0 || tmi_index_key(index, *id) == key) {
+    uint32_t hash = hash_of(key);
+    uint32_t at = hash & table->mask;
+    for (;; at = (at + 1) & table->mask) {
+        uint64_t *slot = &table->slots[at];
+        uint64_t v = tmi_load_acquire(slot); /* pairs with the release in add */
+        *id = (uint32_t)v;
+        if (v == 0 || (v >> 32 == hash && tmi_index_key(index, *id) == key)) {
             return slot;
         }
-        at = (at + 1) & table->mask;
     }
 }
 
@@ -93,37 +100,35 @@ uint32_t tmi_index_find(const struct tmi_index *index, uint64_t key)
     return id;
 }
 
-static struct tmi_index_table *new_table(uint32_t slots)
+static bool is_full(const struct tmi_index_table *table)
 {
-    struct tmi_index_table *table = tmi_memory_map(table_bytes(slots));
-    if (table != NULL) {
-        table->mask = slots - 1;
-    }
-    return table;
+    return table == NULL || table->used >= table->mask - table->mask / 4;
 }
 
-/* A table with room for one more key; false when there is no memory. */
-static bool make_room(struct tmi_index *index)
+/* Another table, of twice the size; NULL when there is no memory. */
+static struct tmi_index_table *grow(struct tmi_index *index)
 {
     struct tmi_index_table *old = index->table;
-    if (old != NULL && 2 * (old->used + 1) <= old->mask + 1) {
-        return true;
-    }
     uint32_t slots = old == NULL ? FIRST_SLOTS : 2 * (old->mask + 1);
-    struct tmi_index_table *table = slots == 0 ? NULL : new_table(slots);
+    struct tmi_index_table *table =
+        slots == 0 ? NULL : tmi_memory_map(table_bytes(slots));
     if (table == NULL) {
-        return false;
+        return NULL;
     }
+    table->mask = slots - 1;
     for (uint32_t i = 0; old != NULL && i <= old->mask; i++) {
-        uint32_t free_slot;
-        if (old->slots[i] != 0) {
-            uint64_t key = tmi_index_key(index, old->slots[i]);
-            *probe(index, table, key, &free_slot) = old->slots[i];
+        uint64_t v = old->slots[i];
+        uint32_t at = (uint32_t)(v >> 32) & table->mask;
+        while (v != 0 && table->slots[at] != 0) {
+            at = (at + 1) & table->mask;
+        }
+        if (v != 0) {
+            table->slots[at] = v;
         }
     }
     table->used = old == NULL ? 0 : old->used;
     tmi_store_release(&index->table, table); /* pairs with the acquire in find */
-    return true;
+    return table;
 }
 
 /* Where the key of the next id goes; NULL when there is no memory or no id left. */
@@ -148,23 +153,31 @@ static uint64_t *next_key(struct tmi_index *index)
 
 uint32_t tmi_index_add(struct tmi_index *index, uint64_t key)
 {
-    uint32_t known = tmi_index_find(index, key);
+    struct tmi_index_table *table = index->table;
+    uint32_t known = 0;
+    uint64_t *slot = table == NULL ? NULL : probe(index, table, key, &known);
     if (known != 0) {
         return known;
     }
     uint64_t *place = next_key(index);
-    if (place == NULL || !make_room(index)) {
+    if (place == NULL) {
         return 0;
     }
-    if (index->count >= PIECE_KEYS && index->count % PIECE_KEYS == 0) {
+    if (TMI_UNLIKELY(is_full(table))) {
+        table = grow(index);
+        if (table == NULL) {
+            return 0;
+        }
+        slot = probe(index, table, key, &known);
+    }
+    if (TMI_UNLIKELY(index->count >= PIECE_KEYS && index->count % PIECE_KEYS == 0)) {
         tmi_memory_charge(PIECE_KEYS * sizeof *place);
     }
     tmi_store_relaxed(place, key);
     uint32_t id = index->count + 1;
     tmi_store_release(&index->count, id);
-    index->table->used++;
-    uint32_t free_slot;
-    tmi_store_release(probe(index, index->table, key, &free_slot), id);
+    table->used++;
+    tmi_store_release(slot, (uint64_t)hash_of(key) << 32 | id);
     return id;
 }
 

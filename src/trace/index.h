@@ -5,12 +5,14 @@
  * "none".
  *
  *     keys    id -> key      segments of 512, 512, 1024, 2048, ... keys: they never move
- *     slots   hash -> id     open addressing, at most half full, doubled into a new table
+ *     slots   hash, id       open addressing, at most 3/4 full, doubled into a new table
  *
  * Reading takes no lock: a slot is published with release after its key is written, and a
  * table after it is filled; a superseded table stays mapped, for readers still in it (all
  * of them together are no larger than the newest). Writers hold the caller's lock.
- * Costs 8 bytes a key and 8 to 16 a slot; the first ones take a page each.
+ * A slot has 32 bits of its key's hash, so that only keys that are right are looked at,
+ * and none when the table grows. Costs 8 bytes a key, 11 to 22 for its slot, and as much
+ * as that at most for tables that were superseded; the first ones take a page each.
  */
 #ifndef TMI_INDEX_H
 #define TMI_INDEX_H
