@@ -54,7 +54,7 @@ void tmi_direct_count(uint32_t id, size_t size)
 void tmi_direct_count_free(tmi_stamp stamp, uint32_t id, size_t size)
 {
     tmi_direct_count(id, size);
-    tmi_totals_flush(tmi_stamp_epoch(stamp), -(int64_t)size, 0);
+    tmi_totals_flush(&tmi_process_totals, tmi_stamp_epoch(stamp), -(int64_t)size, 0);
 }
 
 void tmi_direct_read(uint32_t id, struct tmi_cell *sum)

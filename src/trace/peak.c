@@ -45,7 +45,7 @@ void tmi_peak_turned_down(struct tmi_shard *shard)
         return;
     }
     bool same_epoch = tmi_tracer.stamp == shard->stamp;
-    int64_t now = tmi_totals_current();
+    int64_t now = tmi_totals_current(&tmi_process_totals);
     if (same_epoch && now > peak.limit) {
         cut_locked(now);
     }

@@ -133,7 +133,8 @@ void tmi_shard_flush(struct tmi_shard *shard)
     int64_t high = shard->high;
     tmi_store_relaxed(&shard->net, 0);
     shard->high = 0;
-    int64_t current = tmi_totals_flush(tmi_stamp_epoch(shard->stamp), net, high);
+    int64_t current =
+        tmi_totals_flush(&tmi_process_totals, tmi_stamp_epoch(shard->stamp), net, high);
     shard->trigger = tmi_peak_limit() - current;
 }
 

@@ -50,7 +50,7 @@ static void begin_epoch_locked(void)
     tmi_lock(TMI_LOCK_SITES);
     uint32_t first = tmi_index_forget(&sites);
     uint32_t epoch = tmi_stamp_epoch(tmi_tracer.stamp) + 1;
-    tmi_totals_begin(epoch);
+    tmi_totals_begin(&tmi_process_totals, epoch);
     tmi_lock(TMI_LOCK_CUTS);
     tmi_peak_forget_locked();
     tmi_store_release(&tmi_tracer.stamp, (tmi_stamp)epoch << 32 | first);
@@ -119,10 +119,10 @@ void tmi_tracer_memory(int64_t *current, int64_t *peak)
     if (tmi_load_relaxed(&tmi_tracer.mode) > TMI_MODE_OFF) {
         tmi_stamp stamp = tmi_load_acquire(&tmi_tracer.stamp);
         uint32_t epoch = tmi_stamp_epoch(stamp);
-        int64_t now = sum_unflushed(stamp) + tmi_totals_current();
-        tmi_totals_raise_peak(epoch, now);
-        int64_t most = tmi_totals_peak();
-        if (tmi_totals_are_of(epoch)) {
+        int64_t now = sum_unflushed(stamp) + tmi_totals_current(&tmi_process_totals);
+        tmi_totals_raise_peak(&tmi_process_totals, epoch, now);
+        int64_t most = tmi_totals_peak(&tmi_process_totals);
+        if (tmi_totals_are_of(&tmi_process_totals, epoch)) {
             *current = now > 0 ? now : 0;
             *peak = most;
         }
@@ -133,9 +133,9 @@ void tmi_tracer_reset_peak(void)
 {
     if (tmi_load_relaxed(&tmi_tracer.mode) > TMI_MODE_OFF) {
         tmi_stamp stamp = tmi_load_acquire(&tmi_tracer.stamp);
-        int64_t now = sum_unflushed(stamp) + tmi_totals_current();
+        int64_t now = sum_unflushed(stamp) + tmi_totals_current(&tmi_process_totals);
         now = now > 0 ? now : 0;
-        tmi_totals_set_peak(tmi_stamp_epoch(stamp), now);
+        tmi_totals_set_peak(&tmi_process_totals, tmi_stamp_epoch(stamp), now);
         tmi_peak_reset(stamp, now);
     }
 }

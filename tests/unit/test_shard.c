@@ -23,7 +23,7 @@ static struct tmi_shard *begin(uint32_t epoch, uint32_t first, int64_t lease)
 {
     struct tmi_shard *shard = tmi_shard_new();
     cr_assert_not_null(shard);
-    tmi_totals_begin(epoch);
+    tmi_totals_begin(&tmi_process_totals, epoch);
     tmi_peak_reset(tmi_tracer.stamp, (int64_t)1 << 50); /* no peak here to look for */
     tmi_cut_end_all_locked();
     tmi_shard_begin(shard, stamp_of(epoch, first), lease);
@@ -41,10 +41,11 @@ static void change(struct tmi_shard *shard, int64_t bytes)
 
 static void expect_totals(int64_t current, int64_t peak)
 {
-    cr_assert_eq(tmi_totals_current(), current, "current %lld, not %lld",
-                 (long long)tmi_totals_current(), (long long)current);
-    cr_assert_eq(tmi_totals_peak(), peak, "peak %lld, not %lld",
-                 (long long)tmi_totals_peak(), (long long)peak);
+    cr_assert_eq(tmi_totals_current(&tmi_process_totals), current,
+                 "current %lld, not %lld",
+                 (long long)tmi_totals_current(&tmi_process_totals), (long long)current);
+    cr_assert_eq(tmi_totals_peak(&tmi_process_totals), peak, "peak %lld, not %lld",
+                 (long long)tmi_totals_peak(&tmi_process_totals), (long long)peak);
 }
 
 Test(shard, flushes_when_it_has_left_its_lease)
@@ -97,7 +98,7 @@ Test(shard, totals_and_net_together_are_exact)
             change(shard, by);
             current += by;
             peak = current > peak ? current : peak;
-            cr_assert_eq(tmi_totals_current() + shard->net, current);
+            cr_assert_eq(tmi_totals_current(&tmi_process_totals) + shard->net, current);
             cr_assert_lt(llabs(shard->net), lease + 1);
         }
         tmi_shard_flush(shard);
@@ -163,7 +164,7 @@ Test(shard, an_epoch_begins_with_nothing)
     struct tmi_shard *shard = begin(1, 1, 1000);
     for (uint32_t epoch = 1; epoch < 6; epoch++) {
         uint32_t first = epoch * IDS + 3;
-        tmi_totals_begin(epoch);
+        tmi_totals_begin(&tmi_process_totals, epoch);
         tmi_shard_begin(shard, stamp_of(epoch, first), 1000);
         cr_assert_eq(shard->net, 0);
         cr_assert_eq(shard->high, 0);
@@ -184,7 +185,7 @@ Test(shard, a_flush_after_the_epoch_is_dropped)
 {
     struct tmi_shard *shard = begin(1, 1, 1000);
     change(shard, 900);
-    tmi_totals_begin(2);
+    tmi_totals_begin(&tmi_process_totals, 2);
     tmi_shard_flush(shard);
     expect_totals(0, 0);
 }
@@ -329,7 +330,7 @@ Test(shard, cuts_end_with_their_epoch)
         count_on(shard, 1000, &random);
         make_cut(shard, TMI_CUT_PEAK);
         count_on(shard, 1000, &random);
-        tmi_totals_begin(epoch);
+        tmi_totals_begin(&tmi_process_totals, epoch);
         tmi_cut_end_all_locked();
         tmi_shard_begin(shard, stamp_of(epoch, 1), 1000);
         tmi_shard_look(shard, tmi_tracer.turn);

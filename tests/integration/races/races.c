@@ -153,7 +153,7 @@ static void read_shards(void)
 
 static void use_shards(void)
 {
-    tmi_totals_begin(1);
+    tmi_totals_begin(&tmi_process_totals, 1);
     pthread_t threads[THREADS];
     owners_left = THREADS;
     for (uintptr_t i = 0; i < THREADS; i++) {
@@ -174,7 +174,8 @@ static void use_shards(void)
         }
     }
     EXPECT(blocks == (uint64_t)THREADS * ROUNDS);
-    EXPECT(tmi_totals_current() == 0 && tmi_totals_peak() >= 10);
+    EXPECT(tmi_totals_current(&tmi_process_totals) == 0 &&
+           tmi_totals_peak(&tmi_process_totals) >= 10);
 }
 
 /* ---- totals: flushes of two epochs, and the change between them -----------------------
@@ -186,10 +187,10 @@ static void *use_totals(void *number)
 {
     for (int i = 0; i < ROUNDS; i++) {
         uint32_t now = __atomic_load_n(&epoch, __ATOMIC_ACQUIRE);
-        tmi_totals_flush(now, 10, 20);
-        tmi_totals_flush(now, -10, 0);
+        tmi_totals_flush(&tmi_process_totals, now, 10, 20);
+        tmi_totals_flush(&tmi_process_totals, now, -10, 0);
         if (number == NULL && i % 1000 == 0) {
-            tmi_totals_begin(now + 1);
+            tmi_totals_begin(&tmi_process_totals, now + 1);
             __atomic_store_n(&epoch, now + 1, __ATOMIC_RELEASE);
         }
     }
@@ -204,9 +205,9 @@ int main(void)
     run_all(use_index);
     run_all(use_tree);
     use_shards();
-    tmi_totals_begin(epoch);
+    tmi_totals_begin(&tmi_process_totals, epoch);
     run_all(use_totals);
-    EXPECT(tmi_totals_are_of(epoch));
+    EXPECT(tmi_totals_are_of(&tmi_process_totals, epoch));
     puts("no race");
     return 0;
 }
