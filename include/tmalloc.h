@@ -90,8 +90,9 @@ TM_API int tm_get_traceback_limit(void);
 TM_API tm_traced_memory_t tm_get_traced_memory(void);
 
 /*
- * Set the peak to the present `current`, and what tm_take_peak_snapshot() tells to what
- * is held now. Traces stay. Nothing when not tracing. Thread safe; not signal safe.
+ * Set the peak to the present `current`, also that of each domain, and what
+ * tm_take_peak_snapshot() tells to what is held now. Traces stay. Nothing when not
+ * tracing. Thread safe; not signal safe.
  */
 TM_API void tm_reset_peak(void);
 
@@ -107,7 +108,8 @@ TM_API size_t tm_get_tracemalloc_memory(void);
  * or before a clear, or by tmalloc itself. One load, no look-up, for the answer "not
  * traced"; the first question for a given stack builds its traceback. The result is never
  * freed and stays valid for the life of the process, also when its module is unloaded;
- * equal stacks give the same pointer until the next clear or stop. `ptr` may be NULL,
+ * equal stacks give the same pointer until the next clear or stop. `ptr` may also be what
+ * was tracked in domain 0 (below), and then points to anything; it may be NULL,
  * interior or foreign as long as it points into mapped memory: the answer is then NULL,
  * errno EINVAL. The caller must hold the block alive meanwhile. Errors: ENOENT, EINVAL,
  * ENOMEM. Thread safe; not signal safe.
@@ -136,6 +138,85 @@ TM_API TM_NODISCARD tm_snapshot_t *tm_take_snapshot(void);
  * Errors: as above; ENOMEM also when something of the peak could not be kept.
  */
 TM_API TM_NODISCARD tm_snapshot_t *tm_take_peak_snapshot(void);
+
+/* ---- domains ----------------------------------------------------------------------- */
+
+/*
+ * Memory can be told apart by domain: a cache's, a request's, a library's. Each traced
+ * block is of the domain that was in force for its thread when it was allocated:
+ *
+ *     static tm_domain_t cache;                      cache = tm_domain_register("cache");
+ *     tm_domain_t before = tm_domain_set(cache);
+ *     fill_cache();                                  what this allocates is the cache's
+ *     tm_domain_set(before);
+ *     size_t now = tm_get_domain_memory(cache).current;
+ *
+ * Domains are numbers with, mostly, a name; 0 is the default one. Snapshots tell stacks
+ * apart by domain too. A program that uses none pays nothing for them.
+ */
+
+/*
+ * The domain that goes by `name`, up to 255 bytes, which is copied: equal names are one
+ * domain, for the life of the process. Numbers are given from 1 up and pass over those
+ * that the program chose itself. Needs no tracing, and starts and stops leave it alone.
+ * 0 with errno: EINVAL (NULL or empty), ENAMETOOLONG, ENOSPC (65,535 domains exist
+ * already), ENOMEM; as 0 is the default domain, it can be used all the same.
+ * Thread safe; not signal safe. A forked child has the same domains.
+ */
+TM_API tm_domain_t tm_domain_register(const char *name);
+
+/*
+ * Put a domain in force for this thread, and return the one that was. Threads begin with
+ * 0. A block keeps its domain until it is freed, by whomever; a realloc gives it, with
+ * its new traceback, the domain in force then.
+ * `domain` is one that was registered, or any number of your own: at its first use it
+ * takes one of the 65,535 places, and when there is none left (or no memory) 0 comes
+ * into force. Thread safe; signal safe for a domain that was used before, if the handler
+ * puts the old one back. A forked child goes on with that of the thread that forked.
+ */
+TM_API tm_domain_t tm_domain_set(tm_domain_t domain);
+
+/*
+ * The name that a domain was registered with, valid for the life of the process. NULL
+ * with errno ENOENT when it has none, as 0. Thread safe, signal safe.
+ */
+TM_API const char *tm_domain_name(tm_domain_t domain);
+
+/*
+ * Bytes held by traced blocks of one domain now and at most, since the start, the last
+ * tm_clear_traces() or tm_reset_peak(), which resets every domain's peak; both 0 when not
+ * tracing, and for a domain that was never met. As exact as tm_get_traced_memory(): to
+ * the byte with one thread, the peak within (T-1) x lease with T. The domains' currents
+ * add up to the process's; their peaks do not. Costs one look at each thread's counters,
+ * however many blocks and stacks there are. Thread safe; not signal safe.
+ */
+TM_API tm_traced_memory_t tm_get_domain_memory(tm_domain_t domain);
+
+/* ---- resources that are not malloc's ----------------------------------------------- */
+
+/*
+ * Trace something that did not come from malloc: a mapping, a buffer of a device, memory
+ * of another allocator. `ptr` is an address or any other number that the program knows it
+ * by; it is never followed. The resource counts in current, peak and its domain, and
+ * snapshots have it with the stack of this call, which the domain in force does not
+ * touch, until tm_untrack(), tm_clear_traces() or tm_stop().
+ * Tracking (domain, ptr) again replaces it, size and stack, as one step; the same ptr in
+ * two domains is two resources. A block of malloc's that is tracked in its own domain (0,
+ * if it is not traced) gets that size and stack for its own, and freeing it untracks it.
+ * Any domain number will do, as for tm_domain_set(); `size` may be 0.
+ * Errors, with nothing changed: -ENOENT when not tracing, which is -2 as in tracemalloc;
+ * -ENOMEM; -ENOSPC when 65,535 domains exist and this is none of them; -EINVAL for more
+ * than 2^47 bytes. Thread safe; not signal safe.
+ */
+TM_API int tm_track(tm_domain_t domain, uintptr_t ptr, size_t size);
+
+/*
+ * Forget a tracked resource: untrack it before it is given up, since from then on its
+ * address may be somebody else's. 0, also when nothing is tracked there. A block of
+ * malloc's is no longer traced then.
+ * Errors: -ENOENT when not tracing, as above. Thread safe; not signal safe.
+ */
+TM_API int tm_untrack(tm_domain_t domain, uintptr_t ptr);
 
 #ifdef __cplusplus
 }

@@ -17,7 +17,8 @@ enum tmi_lock {
     TMI_LOCK_TRACER,  /* start, stop, clear, snapshot: one at a time */
     TMI_LOCK_THREADS, /* the list of shards and who owns them */
     TMI_LOCK_LIVE,    /* tracebacks handed out by tm_get_object_traceback */
-    TMI_LOCK_SITES,   /* new sites */
+    TMI_LOCK_TRACKED, /* resources that are no blocks; an epoch begins */
+    TMI_LOCK_SITES,   /* new sites and domains */
     TMI_LOCK_CUTS,    /* new cuts, and what is known of the peak */
     TMI_LOCK_STEPS,   /* new unwinding steps */
     TMI_LOCK_TREE,    /* new nodes and locations */

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "entry/init.h"
+#include "trace/account.h"
 #include "trace/memory.h"
 #include "trace/tracer.h"
 
@@ -50,7 +51,7 @@ TM_API tm_traced_memory_t tm_get_traced_memory(void)
     struct tmi_shard *entered = tmi_guard_enter();
     int64_t current;
     int64_t peak;
-    tmi_tracer_memory(&current, &peak);
+    tmi_account_memory(&current, &peak);
     tmi_guard_leave(entered);
     return (tm_traced_memory_t){(size_t)current, (size_t)peak};
 }
@@ -58,7 +59,7 @@ TM_API tm_traced_memory_t tm_get_traced_memory(void)
 TM_API void tm_reset_peak(void)
 {
     struct tmi_shard *entered = tmi_guard_enter();
-    tmi_tracer_reset_peak();
+    tmi_account_reset_peak();
     tmi_guard_leave(entered);
 }
 

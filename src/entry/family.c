@@ -14,6 +14,7 @@
 
 #include "entry/damage.h"
 #include "entry/init.h"
+#include "trace/account.h"
 
 TMI_COLD void *tmi_family_no_memory(void)
 {
@@ -36,13 +37,44 @@ static void *alloc_untraced(size_t size, bool zeroed)
     return base != NULL ? tmi_block_seal(base, size, 0, 0) : tmi_family_no_memory();
 }
 
+/* A new block of any domain. */
+static void count_new(struct tmi_shard *shard, struct tmi_holding come, const void *p)
+{
+    tmi_account_exchange(shard, (struct tmi_holding){0, 0, 0}, come);
+    shard->latest = p;
+}
+
+static void *seal(void *base, struct tmi_holding holding)
+{
+    return tmi_block_seal(base, holding.size, holding.domain, holding.site);
+}
+
+static TMI_NOINLINE void *trace_in_domain(struct tmi_shard *shard, void *base,
+                                          size_t size, uintptr_t caller,
+                                          const uintptr_t *frame)
+{
+    struct tmi_holding holding = {0, tmi_self.domain, size};
+    holding.site = tmi_tracer_site_in(shard, caller, frame, holding.domain);
+    void *p = seal(base, holding);
+    if (holding.site != 0) {
+        count_new(shard, holding, p);
+    }
+    return p;
+}
+
 TMI_NOINLINE void *tmi_family_trace(void *base, size_t size, uintptr_t caller)
 {
     struct tmi_shard *shard = tmi_tracer_enter(false);
     if (TMI_UNLIKELY(shard == NULL)) {
         return tmi_block_seal(base, size, 0, 0);
     }
-    uint32_t site = tmi_tracer_site(shard, caller, __builtin_frame_address(0));
+    const uintptr_t *frame = __builtin_frame_address(0);
+    if (TMI_UNLIKELY(tmi_self.domain != 0)) {
+        void *p = trace_in_domain(shard, base, size, caller, frame);
+        tmi_tracer_leave(shard);
+        return p;
+    }
+    uint32_t site = tmi_tracer_site(shard, caller, frame);
     void *p = tmi_block_seal(base, size, 0, site);
     if (TMI_LIKELY(site != 0)) {
         tmi_tracer_count_alloc(shard, site, size, p);
@@ -55,8 +87,9 @@ TMI_NOINLINE void *tmi_family_trace(void *base, size_t size, uintptr_t caller)
 }
 
 /* A block with its distance before the header; NULL when there is no memory. */
-static void *make_aligned(size_t size, size_t align, bool zeroed, uint32_t site)
+static void *make_aligned(struct tmi_holding holding, size_t align, bool zeroed)
 {
+    size_t size = holding.size;
     if (size >= HUGE_BYTES && align < HUGE_ALIGN) {
         align = HUGE_ALIGN;
     }
@@ -69,23 +102,30 @@ static void *make_aligned(size_t size, size_t align, bool zeroed, uint32_t site)
         return NULL;
     }
     char *p = tmi_block_aligned_user(base, align);
-    tmi_block_seal_aligned(p, (size_t)(p - base), size, 0, site);
+    tmi_block_seal_aligned(p, (size_t)(p - base), size, holding.domain, holding.site);
     return p;
 }
 
 /*
- * The site of an operation that is rarer than malloc; *shard is NULL when not tracing.
- * Inline, since the frame that is asked for must not be left by a tail call.
+ * What an operation that is rarer than malloc will be counted as; *shard is NULL when not
+ * tracing. Inline, since the frame that is asked for must not be left by a tail call.
  */
-TMI_INLINE uint32_t enter_for(uintptr_t caller, struct tmi_shard **shard)
+TMI_INLINE struct tmi_holding enter_for(size_t size, uintptr_t caller,
+                                        struct tmi_shard **shard)
 {
+    struct tmi_holding holding = {0, tmi_self.domain, size};
     *shard = NULL;
     tmi_init_at_first_use();
     if (!tmi_tracer_is_off()) {
         *shard = tmi_tracer_enter(false);
     }
-    return *shard == NULL ? 0
-                          : tmi_tracer_site(*shard, caller, __builtin_frame_address(0));
+    if (*shard != NULL) {
+        const uintptr_t *frame = __builtin_frame_address(0);
+        holding.site = holding.domain == 0
+                           ? tmi_tracer_site(*shard, caller, frame)
+                           : tmi_tracer_site_in(*shard, caller, frame, holding.domain);
+    }
+    return holding;
 }
 
 static void leave_from(struct tmi_shard *shard)
@@ -98,10 +138,10 @@ static void leave_from(struct tmi_shard *shard)
 static void *alloc_aligned(size_t size, size_t align, bool zeroed, uintptr_t caller)
 {
     struct tmi_shard *shard;
-    uint32_t site = enter_for(caller, &shard);
-    void *p = make_aligned(size, align, zeroed, site);
-    if (p != NULL && shard != NULL) {
-        tmi_tracer_count_alloc(shard, site, size, p);
+    struct tmi_holding holding = enter_for(size, caller, &shard);
+    void *p = make_aligned(holding, align, zeroed);
+    if (p != NULL && holding.site != 0) {
+        count_new(shard, holding, p);
     }
     leave_from(shard);
     return p != NULL ? p : tmi_family_no_memory();
@@ -138,87 +178,62 @@ void *tmi_family_alloc_aligned(size_t size, size_t align, uintptr_t caller)
                                     : alloc_aligned(size, align, false, caller);
 }
 
-/* A resized block as one step of the counters. */
-static void count_resize(struct tmi_shard *shard, uint32_t old_site, size_t old_size,
-                         uint32_t site, size_t size, const void *p)
-{
-    if (shard == NULL) {
-        if (old_site != 0) {
-            tmi_tracer_free_directly(old_site, old_size);
-        }
-        return;
-    }
-    bool was_live = old_site >= tmi_stamp_first(shard->stamp);
-    int64_t change = (site != 0 ? (int64_t)size : 0) - (was_live ? (int64_t)old_size : 0);
-    if (change < 0) {
-        tmi_shard_before_fall(shard);
-    }
-    if (was_live && !tmi_shard_count_free(shard, old_site, old_size, false)) {
-        tmi_direct_count(old_site, old_size);
-    }
-    if (site != 0) {
-        tmi_shard_count_alloc(shard, site, size);
-        shard->latest = p;
-    }
-    tmi_shard_add(shard, change);
-}
-
 /* mimalloc moves header and content; the old header must not look alive where it was. */
-static void *resize_plain(struct tmi_block *block, size_t size, uint32_t site)
+static void *resize_plain(struct tmi_block *block, struct tmi_holding now)
 {
     struct tmi_block old = *block;
     tmi_block_unseal(block, tmi_block_tag(block));
-    void *base = tmi_backend_resize(block, size + sizeof(struct tmi_block));
+    void *base = tmi_backend_resize(block, now.size + sizeof(struct tmi_block));
     if (base == NULL) {
         *block = old;
         return NULL;
     }
-    return tmi_block_seal(base, size, 0, site);
+    return seal(base, now);
 }
 
-static void *make_any(size_t size, uint32_t site)
+static void *make_any(struct tmi_holding now)
 {
-    if (size >= HUGE_BYTES) {
-        return make_aligned(size, HUGE_ALIGN, false, site);
+    if (now.size >= HUGE_BYTES) {
+        return make_aligned(now, HUGE_ALIGN, false);
     }
-    void *base = tmi_backend_alloc(size + sizeof(struct tmi_block));
-    return base == NULL ? NULL : tmi_block_seal(base, size, 0, site);
+    void *base = tmi_backend_alloc(now.size + sizeof(struct tmi_block));
+    return base == NULL ? NULL : seal(base, now);
 }
 
 /* To another place. An over-aligned block becomes an ordinary one, as realloc in libc
  * makes it. */
-static void *move(void *p, enum tmi_block_state state, size_t size, uint32_t site)
+static void *move(void *p, enum tmi_block_state state, struct tmi_holding now)
 {
-    void *moved = make_any(size, site);
+    void *moved = make_any(now);
     if (moved == NULL) {
         return NULL;
     }
     size_t usable = tmi_block_usable(p, state);
-    memcpy(moved, p, usable < size ? usable : size);
+    memcpy(moved, p, usable < now.size ? usable : now.size);
     void *old_base = tmi_block_base(p, state);
     tmi_block_unseal(tmi_block_of(p), tmi_block_tag_of(tmi_block_trace(p, state)));
     tmi_backend_release(old_base);
     return moved;
 }
 
-static void *resize_aligned(void *p, size_t size, uint32_t site)
+static void *resize_aligned(void *p, struct tmi_holding now)
 {
     size_t usable = tmi_block_usable(p, TMI_BLOCK_LIVE_ALIGNED);
-    if (size > usable || size < usable / 2) {
-        return move(p, TMI_BLOCK_LIVE_ALIGNED, size, site);
+    if (now.size > usable || now.size < usable / 2) {
+        return move(p, TMI_BLOCK_LIVE_ALIGNED, now);
     }
     char *base = tmi_block_base(p, TMI_BLOCK_LIVE_ALIGNED);
-    tmi_block_seal_aligned(p, (size_t)((char *)p - base), size, 0, site);
+    tmi_block_seal_aligned(p, (size_t)((char *)p - base), now.size, now.domain, now.site);
     return p;
 }
 
-static void *resize(void *p, enum tmi_block_state state, size_t size, uint32_t site)
+static void *resize(void *p, enum tmi_block_state state, struct tmi_holding now)
 {
     if (state == TMI_BLOCK_LIVE_ALIGNED) {
-        return resize_aligned(p, size, site);
+        return resize_aligned(p, now);
     }
-    return size >= HUGE_BYTES ? move(p, state, size, site)
-                              : resize_plain(tmi_block_of(p), size, site);
+    return now.size >= HUGE_BYTES ? move(p, state, now)
+                                  : resize_plain(tmi_block_of(p), now);
 }
 
 void *tmi_family_resize(void *p, size_t size, uintptr_t caller)
@@ -233,12 +248,14 @@ void *tmi_family_resize(void *p, size_t size, uintptr_t caller)
         return NULL;
     }
     struct tmi_shard *shard;
-    uint32_t site = enter_for(caller, &shard);
-    uint32_t old_site = tmi_block_trace(p, state);
-    size_t old_size = tmi_block_size(tmi_block_of(p));
-    void *moved = resize(p, state, size, site);
-    if (moved != NULL) {
-        count_resize(shard, old_site, old_size, site, size, moved);
+    struct tmi_holding now = enter_for(size, caller, &shard);
+    struct tmi_holding old = tmi_holding_of(p, state);
+    void *moved = resize(p, state, now);
+    if (moved != NULL && shard != NULL) {
+        tmi_account_exchange(shard, old, now);
+        shard->latest = moved;
+    } else if (moved != NULL && old.site != 0) {
+        tmi_account_free_directly(old);
     }
     leave_from(shard);
     return moved != NULL ? moved : tmi_family_no_memory();
@@ -248,16 +265,19 @@ void *tmi_family_resize(void *p, size_t size, uintptr_t caller)
 TMI_INLINE void give_up(void *p, uint32_t site, void *base)
 {
     struct tmi_block *block = tmi_block_of(p);
+    struct tmi_holding gone = {site, tmi_block_domain(block), tmi_block_size(block)};
     int saved = tmi_errno_get();
     struct tmi_shard *shard = tmi_tracer_enter(true);
     if (TMI_LIKELY(shard != NULL)) {
-        if (TMI_LIKELY(site >= tmi_stamp_first(shard->stamp))) {
-            tmi_tracer_count_free(shard, site, tmi_block_size(block), p);
+        if (TMI_UNLIKELY(gone.domain != 0)) {
+            tmi_account_free(shard, gone, p);
+        } else if (TMI_LIKELY(site >= tmi_stamp_first(shard->stamp))) {
+            tmi_tracer_count_free(shard, site, gone.size, p);
             tmi_quick_learn_tag(shard, site);
         }
         tmi_tracer_leave(shard);
     } else if (site != 0) {
-        tmi_tracer_free_directly(site, tmi_block_size(block));
+        tmi_account_free_directly(gone);
     }
     tmi_block_unseal(block, tmi_block_tag_of(site));
     tmi_backend_release(base);

@@ -110,6 +110,28 @@ void tmi_block_seal_aligned(void *user, size_t distance, size_t size, uint32_t d
     block->seal = aligned_hash(block) ^ tmi_block_tag_of(trace);
 }
 
+void tmi_block_seal_again(void *user, enum tmi_block_state state, size_t size,
+                          uint32_t domain, uint32_t trace)
+{
+    void *base = tmi_block_base(user, state);
+    if (state == TMI_BLOCK_LIVE) {
+        tmi_block_seal(base, size, domain, trace);
+    } else {
+        size_t distance = (size_t)((char *)user - (char *)base);
+        tmi_block_seal_aligned(user, distance, size, domain, trace);
+    }
+}
+
+enum tmi_block_state tmi_block_classify_any(uintptr_t address)
+{
+    const void *user = (const void *)address;
+    if (!tmi_is_aligned(user, TMI_BLOCK_ALIGN) || address < 4096 ||
+        !can_read(tmi_block_of(user))) {
+        return TMI_BLOCK_UNKNOWN;
+    }
+    return tmi_block_classify(user);
+}
+
 void *tmi_block_base(const void *user, enum tmi_block_state state)
 {
     const struct tmi_block *block = tmi_block_of(user);

@@ -91,6 +91,12 @@ TMI_INLINE uint32_t tmi_block_domain(const struct tmi_block *block)
     return (uint32_t)(block->size_domain >> TMI_BLOCK_SIZE_BITS);
 }
 
+/* True for a block of domain 0: its first word is its size. */
+TMI_INLINE bool tmi_block_is_of_domain_0(const struct tmi_block *block)
+{
+    return block->size_domain < (uint64_t)1 << TMI_BLOCK_SIZE_BITS;
+}
+
 /*
  * Multiplication by a random odd factor: two different words meet in the upper half once
  * in 2^31. The address is the user's, which free() has in a register.
@@ -174,6 +180,16 @@ uint32_t tmi_block_guess_trace(const void *user);
 /* Write the header of a block whose base is `distance` bytes before `user`. */
 void tmi_block_seal_aligned(void *user, size_t distance, size_t size, uint32_t domain,
                             uint32_t trace);
+
+/* Write a new header before a live block, in the state that it is in. */
+void tmi_block_seal_again(void *user, enum tmi_block_state state, size_t size,
+                          uint32_t domain, uint32_t trace);
+
+/*
+ * As tmi_block_classify(), for any number at all: asks the kernel whether there is
+ * anything to look at.
+ */
+enum tmi_block_state tmi_block_classify_any(uintptr_t address);
 
 /* Where mimalloc's block begins. `state` is one of the two live ones. */
 void *tmi_block_base(const void *user, enum tmi_block_state state);

@@ -20,6 +20,7 @@
 #include "trace/index.h"
 #include "trace/memory.h"
 #include "trace/tracer.h"
+#include "trace/tracked.h"
 
 static struct tmi_index tracebacks;
 static struct tm_snapshot **given; /* TMI_LOCK_LIVE */
@@ -78,6 +79,19 @@ static const tm_traceback_t *traceback_locked(uint32_t node, uint32_t nframe)
     return given[number] == NULL ? NULL : &given[number]->traces[0].traceback;
 }
 
+/* The site of the resource that is tracked at that address in domain 0; 0: there is none.
+ */
+static uint32_t site_of_resource(const void *ptr)
+{
+    uint32_t site = 0;
+    if (!tmi_tracked_is_empty()) {
+        tmi_lock(TMI_LOCK_TRACKED);
+        site = tmi_tracked_find_locked((struct tmi_tracked_key){0, (uintptr_t)ptr}).site;
+        tmi_unlock(TMI_LOCK_TRACKED);
+    }
+    return site;
+}
+
 /* The site in the header before `ptr`; 0 with errno when there is no traced block. */
 static uint32_t site_of(const void *ptr)
 {
@@ -99,7 +113,10 @@ TM_API const tm_traceback_t *tm_get_object_traceback(const void *ptr)
     struct tmi_shard *entered = tmi_guard_enter();
     const tm_traceback_t *traceback = NULL;
     int nframe = tmi_load_relaxed(&tmi_tracer.mode);
-    uint32_t site = site_of(ptr);
+    uint32_t site = site_of_resource(ptr);
+    if (site == 0) {
+        site = site_of(ptr);
+    }
     if (nframe > TMI_MODE_OFF && site != 0) {
         uint32_t node = tmi_tracer_site_node(site);
         tmi_lock(TMI_LOCK_LIVE);

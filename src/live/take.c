@@ -8,6 +8,7 @@
  *     module_of[tree's module]       snapshot's module + 1, 0: not copied yet
  *     location_of[tree's location]   snapshot's location + 1
  *     depth_of[node]                 frames down to that node, from its parent's
+ *     domain_told[slot]              the snapshot has the domain's name
  *
  * These maps live in the snapshot's own arena for the time of the copy.
  */
@@ -19,6 +20,8 @@
 
 #include "base/lock.h"
 #include "base/sys.h"
+#include "trace/account.h"
+#include "trace/domain.h"
 #include "trace/memory.h"
 #include "trace/module.h"
 #include "trace/peak.h"
@@ -35,6 +38,8 @@ struct copy {
     uint32_t nodes; /* length of depth_of, so far filled */
     uint32_t *frames;
     uint32_t nframe;
+    bool *domain_told; /* by slot: the snapshot has its name */
+    uint32_t domains;  /* length of domain_told */
 };
 
 static bool begin_copy(struct copy *copy, struct tm_snapshot *s, uint32_t nframe,
@@ -49,8 +54,10 @@ static bool begin_copy(struct copy *copy, struct tm_snapshot *s, uint32_t nframe
     copy->depth_of = tmi_arena_alloc(&copy->maps, id * ((size_t)nodes + 1));
     copy->frames = tmi_arena_alloc(&copy->maps, id * kept);
     copy->nodes = nodes;
+    copy->domains = tmi_domain_last() + 1;
+    copy->domain_told = tmi_arena_alloc(&copy->maps, copy->domains * sizeof(bool));
     return copy->module_of != NULL && copy->location_of != NULL &&
-           copy->depth_of != NULL && copy->frames != NULL;
+           copy->depth_of != NULL && copy->frames != NULL && copy->domain_told != NULL;
 }
 
 /* The snapshot's module for the tree's; TMI_NO_MODULE for none; < 0: no memory. */
@@ -138,6 +145,17 @@ static int copy_stack(struct copy *copy, uint32_t node, uint32_t domain,
                                   total);
 }
 
+/* A domain that is newer than this copy stays without a name. */
+static int copy_domain(struct copy *copy, uint32_t slot)
+{
+    const char *name = tmi_domain_name(slot);
+    if (name == NULL || slot >= copy->domains || copy->domain_told[slot]) {
+        return 0;
+    }
+    copy->domain_told[slot] = true;
+    return tmi_snapshot_add_domain(copy->s, tmi_domain_number(slot), name);
+}
+
 static int copy_site(struct copy *copy, uint32_t site, const struct tmi_cell *sum)
 {
     if (sum->alloc_blocks == 0) {
@@ -155,8 +173,11 @@ static int copy_site(struct copy *copy, uint32_t site, const struct tmi_cell *su
         [TMI_TEMPORARY_BLOCKS] = sum->temporary_blocks,
     };
     copy->s->about.current += values[TMI_INUSE_BYTES];
-    return copy_stack(copy, tmi_tracer_site_node(site), tmi_tracer_site_domain(site),
-                      values);
+    uint32_t slot = tmi_tracer_site_domain(site);
+    int err = copy_domain(copy, slot);
+    return err != 0 ? err
+                    : copy_stack(copy, tmi_tracer_site_node(site),
+                                 tmi_domain_number(slot), values);
 }
 
 static int copy_sites(struct tm_snapshot *s, uint32_t nframe, enum tmi_cut cut)
@@ -233,7 +254,7 @@ static int take_locked(struct tm_snapshot *s, bool of_peak, int nframe)
 {
     int64_t current;
     int64_t peak;
-    tmi_tracer_memory(&current, &peak);
+    tmi_account_memory(&current, &peak);
     describe(s, of_peak ? "peak" : "live", peak);
     enum tmi_cut cut = begin_cut(of_peak, current);
     int err = copy_sites(s, (uint32_t)nframe, cut);

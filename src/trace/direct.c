@@ -2,8 +2,8 @@
 /* See trace/direct.h. */
 #include "trace/direct.h"
 
+#include "trace/domain.h"
 #include "trace/memory.h"
-#include "trace/totals.h"
 
 #define FIRST      512u
 #define FIRST_BITS 9
@@ -51,10 +51,12 @@ void tmi_direct_count(uint32_t id, size_t size)
     }
 }
 
-void tmi_direct_count_free(tmi_stamp stamp, uint32_t id, size_t size)
+void tmi_direct_count_free(tmi_stamp stamp, uint32_t id, uint32_t domain, size_t size)
 {
     tmi_direct_count(id, size);
-    tmi_totals_flush(&tmi_process_totals, tmi_stamp_epoch(stamp), -(int64_t)size, 0);
+    uint32_t epoch = tmi_stamp_epoch(stamp);
+    tmi_totals_flush(&tmi_process_totals, epoch, -(int64_t)size, 0);
+    tmi_totals_flush(tmi_domain_totals(domain), epoch, -(int64_t)size, 0);
 }
 
 void tmi_direct_read(uint32_t id, struct tmi_cell *sum)

@@ -26,8 +26,8 @@ bool tmi_direct_reserve(uint32_t id);
  * totals. */
 void tmi_direct_count(uint32_t id, size_t size);
 
-/* The same with the totals of that epoch. */
-void tmi_direct_count_free(tmi_stamp stamp, uint32_t id, size_t size);
+/* The same with the totals of that epoch, and of the domain, given by its slot. */
+void tmi_direct_count_free(tmi_stamp stamp, uint32_t id, uint32_t domain, size_t size);
 
 /* Add what was counted here for a site to `sum`. */
 void tmi_direct_read(uint32_t id, struct tmi_cell *sum);

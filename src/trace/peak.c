@@ -49,7 +49,7 @@ void tmi_peak_turned_down(struct tmi_shard *shard)
     if (same_epoch && now > peak.limit) {
         cut_locked(now);
     }
-    uint64_t turn = same_epoch ? tmi_tracer.turn : shard->turn;
+    uint64_t turn = same_epoch ? tmi_tracer.turn : shard->looked;
     tmi_unlock(TMI_LOCK_CUTS);
     tmi_shard_look(shard, turn);
 }

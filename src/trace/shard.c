@@ -10,8 +10,10 @@
 #include <string.h>
 
 #include "heap/block.h"
+#include "trace/domain.h"
 #include "trace/memory.h"
 #include "trace/peak.h"
+#include "trace/split.h"
 
 #define FIRST_ROWS       64u
 #define ROOM_BYTES       ((size_t)32 << 10)
@@ -86,7 +88,7 @@ static void forget_quick(struct tmi_shard *shard)
 void tmi_shard_look(struct tmi_shard *shard, uint64_t turn)
 {
     bool any = false;
-    if (turn == shard->turn) {
+    if (turn == shard->looked) {
         return;
     }
     for (int i = 0; i < TMI_CUT_COUNT; i++) {
@@ -100,7 +102,8 @@ void tmi_shard_look(struct tmi_shard *shard, uint64_t turn)
         memset(shard->directory, 0, shard->directory_len * sizeof *shard->directory);
     }
     forget_quick(shard);
-    shard->turn = turn;
+    shard->turn = shard->turn == shard->looked ? turn : 0;
+    shard->looked = turn;
     tmi_shard_flush(shard); /* the peak's limit may be another one now */
 }
 
@@ -108,7 +111,8 @@ void tmi_shard_begin(struct tmi_shard *shard, tmi_stamp stamp, int64_t lease)
 {
     tmi_store_relaxed(&shard->net, 0);
     shard->high = 0;
-    shard->turn = 0; /* it has to look */
+    shard->turn = 0;
+    shard->looked = 0; /* it has to look */
     shard->trigger = tmi_peak_limit();
     for (int i = 0; i < TMI_CUT_COUNT; i++) {
         pass(shard, (enum tmi_cut)i, 0);
@@ -124,17 +128,27 @@ void tmi_shard_begin(struct tmi_shard *shard, tmi_stamp stamp, int64_t lease)
     forget_quick(shard); /* whose cells are in the chunks that are free now */
     shard->latest = NULL;
     shard->lease = lease;
+    if (shard->split != NULL) {
+        tmi_split_begin(shard);
+    }
     tmi_store_release(&shard->stamp, stamp); /* readers: the counts are of this epoch */
+}
+
+/* Without a split all is domain 0's. Returns the process's bytes. */
+static int64_t flush_whole(struct tmi_shard *shard)
+{
+    int64_t net = shard->net;
+    int64_t high = shard->high;
+    uint32_t epoch = tmi_stamp_epoch(shard->stamp);
+    tmi_store_relaxed(&shard->net, 0);
+    shard->high = 0;
+    tmi_totals_flush(tmi_domain_totals(0), epoch, net, high);
+    return tmi_totals_flush(&tmi_process_totals, epoch, net, high);
 }
 
 void tmi_shard_flush(struct tmi_shard *shard)
 {
-    int64_t net = shard->net;
-    int64_t high = shard->high;
-    tmi_store_relaxed(&shard->net, 0);
-    shard->high = 0;
-    int64_t current =
-        tmi_totals_flush(&tmi_process_totals, tmi_stamp_epoch(shard->stamp), net, high);
+    int64_t current = shard->split == NULL ? flush_whole(shard) : tmi_split_flush(shard);
     shard->trigger = tmi_peak_limit() - current;
 }
 

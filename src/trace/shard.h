@@ -99,7 +99,8 @@ struct tmi_shard {
     int64_t net;
     int64_t high;
     int64_t lease;
-    uint64_t turn;      /* of the tracer, to which all below is up to date; owner only */
+    uint64_t turn;      /* of the tracer, to which all below is up to date; 0 while the
+                           owner's domain is not 0, so that he takes the long way; his */
     const void *latest; /* the block that this thread allocated last; owner only */
     tmi_stamp stamp;
     int64_t trigger; /* falling from more, it may be the process's peak; owner only */
@@ -116,7 +117,9 @@ struct tmi_shard {
 
     struct tmi_known_site known[TMI_SHARD_KNOWN]; /* owner only */
     struct tmi_laststack last;                    /* owner only */
-    uintptr_t *stack;                             /* owner only: room for an unwinder */
+    uint64_t looked;         /* owner only: the turn up to which it has looked */
+    struct tmi_split *split; /* atomic; NULL: no domain but 0 was met, trace/split.h */
+    uintptr_t *stack;        /* owner only: room for an unwinder */
     size_t stack_room;
     struct tmi_stackrange range; /* owner only: its stack; for frame pointers */
     char *room;                  /* owner only: memory for chunks */
@@ -134,7 +137,8 @@ void tmi_shard_begin(struct tmi_shard *shard, tmi_stamp stamp, int64_t lease);
 
 /*
  * Owner: the tracer's turn is `turn`, and of this shard's epoch. Forget what
- * trace/quick.h knows, and be past the cuts up to there.
+ * trace/quick.h knows, and be past the cuts up to there. A shard that is kept off the
+ * quick way stays so.
  */
 void tmi_shard_look(struct tmi_shard *shard, uint64_t turn);
 

@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "base/lock.h"
+#include "trace/split.h"
 
 /* After so many rounds of destructors libc calls ours no more, and a shard would be lost.
  */
@@ -49,6 +50,7 @@ static void retire(void *shard_of_key)
     tmi_self.shard = &tmi_nobody;
     tmi_signal_fence();
     tmi_shard_flush(shard);
+    tmi_split_flush_parts(shard);
     tmi_self.own = NULL;
     tmi_self.retirements++;
     tmi_lock(TMI_LOCK_THREADS);

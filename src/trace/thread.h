@@ -32,6 +32,7 @@ struct tmi_thread {
     struct tmi_shard *own;
     uint32_t guards;      /* calls of tmi_guard_enter that have not left */
     uint32_t retirements; /* how often the key's destructor took the shard away */
+    uint32_t domain;      /* in force, by slot; set with tmi_tracer_set_domain() */
 };
 
 extern TMI_HIDDEN TMI_THREAD_LOCAL struct tmi_thread tmi_self;

@@ -9,10 +9,13 @@
 #include "base/lock.h"
 #include "base/sys.h"
 #include "trace/capture.h"
+#include "trace/domain.h"
 #include "trace/index.h"
 #include "trace/module.h"
 #include "trace/peak.h"
+#include "trace/split.h"
 #include "trace/step.h"
+#include "trace/tracked.h"
 
 #define NFRAME_MOST 65535
 
@@ -47,16 +50,20 @@ void tmi_tracer_set_mode(int32_t mode)
 /* Begin an epoch: no block that exists now is traced. TMI_LOCK_TRACER is held. */
 static void begin_epoch_locked(void)
 {
+    tmi_lock(TMI_LOCK_TRACKED);
     tmi_lock(TMI_LOCK_SITES);
     uint32_t first = tmi_index_forget(&sites);
     uint32_t epoch = tmi_stamp_epoch(tmi_tracer.stamp) + 1;
     tmi_totals_begin(&tmi_process_totals, epoch);
+    tmi_domain_begin(epoch);
     tmi_lock(TMI_LOCK_CUTS);
     tmi_peak_forget_locked();
     tmi_store_release(&tmi_tracer.stamp, (tmi_stamp)epoch << 32 | first);
     tmi_store_release(&tmi_tracer.turn, tmi_tracer.turn + ((uint64_t)1 << 32));
     tmi_unlock(TMI_LOCK_CUTS);
     tmi_unlock(TMI_LOCK_SITES);
+    tmi_tracked_forget_locked();
+    tmi_unlock(TMI_LOCK_TRACKED);
 }
 
 int tmi_tracer_start(int nframe)
@@ -95,49 +102,15 @@ void tmi_tracer_clear(void)
     tmi_unlock(TMI_LOCK_TRACER);
 }
 
-/* Sum of what the threads of this epoch have not flushed; flushes our own. */
-static int64_t sum_unflushed(tmi_stamp stamp)
+uint32_t tmi_tracer_set_domain(uint32_t domain)
 {
-    struct tmi_shard *own = tmi_self.own;
-    if (own != NULL && own->stamp == stamp) {
-        tmi_shard_flush(own);
+    uint32_t before = tmi_self.domain;
+    tmi_self.domain = domain;
+    tmi_signal_fence();
+    if (tmi_self.own != NULL) {
+        tmi_self.own->turn = 0; /* its next operation enters by the slow way */
     }
-    int64_t sum = 0;
-    for (struct tmi_shard *s = tmi_thread_shards(); s != NULL; s = s->next) {
-        if (tmi_load_acquire(&s->stamp) == stamp) {
-            sum += tmi_load_relaxed(&s->net);
-        }
-    }
-    return sum;
-}
-
-/* When the traces are cleared meanwhile, the answer is that of the moment after it. */
-void tmi_tracer_memory(int64_t *current, int64_t *peak)
-{
-    *current = 0;
-    *peak = 0;
-    if (tmi_load_relaxed(&tmi_tracer.mode) > TMI_MODE_OFF) {
-        tmi_stamp stamp = tmi_load_acquire(&tmi_tracer.stamp);
-        uint32_t epoch = tmi_stamp_epoch(stamp);
-        int64_t now = sum_unflushed(stamp) + tmi_totals_current(&tmi_process_totals);
-        tmi_totals_raise_peak(&tmi_process_totals, epoch, now);
-        int64_t most = tmi_totals_peak(&tmi_process_totals);
-        if (tmi_totals_are_of(&tmi_process_totals, epoch)) {
-            *current = now > 0 ? now : 0;
-            *peak = most;
-        }
-    }
-}
-
-void tmi_tracer_reset_peak(void)
-{
-    if (tmi_load_relaxed(&tmi_tracer.mode) > TMI_MODE_OFF) {
-        tmi_stamp stamp = tmi_load_acquire(&tmi_tracer.stamp);
-        int64_t now = sum_unflushed(stamp) + tmi_totals_current(&tmi_process_totals);
-        now = now > 0 ? now : 0;
-        tmi_totals_set_peak(&tmi_process_totals, tmi_stamp_epoch(stamp), now);
-        tmi_peak_reset(stamp, now);
-    }
+    return before;
 }
 
 uint32_t tmi_tracer_site_node(uint32_t site)
@@ -155,8 +128,7 @@ uint32_t tmi_tracer_site_count(void)
     return tmi_index_count(&sites);
 }
 
-/* Bring the shard up to the tracer's turn; false when an epoch is just beginning. */
-static bool catch_up(struct tmi_shard *shard)
+bool tmi_tracer_catch_up(struct tmi_shard *shard)
 {
     uint64_t turn = tmi_load_acquire(&tmi_tracer.turn);
     tmi_stamp stamp = tmi_load_acquire(&tmi_tracer.stamp);
@@ -167,6 +139,11 @@ static bool catch_up(struct tmi_shard *shard)
         tmi_shard_begin(shard, stamp, tmi_tracer.lease);
     }
     tmi_shard_look(shard, turn);
+    shard->turn = turn;
+    tmi_signal_fence(); /* a handler may change the domain before, or after */
+    if (tmi_self.domain != 0) {
+        shard->turn = 0;
+    }
     return true;
 }
 
@@ -183,7 +160,7 @@ TMI_COLD struct tmi_shard *tmi_tracer_enter_slow(bool may_only_free)
     }
     if (shard != NULL) {
         tmi_tracer_inside();
-        if (!catch_up(shard)) {
+        if (!tmi_tracer_catch_up(shard)) {
             tmi_tracer_leave(shard);
             shard = NULL;
         }
@@ -221,19 +198,24 @@ void tmi_tracer_modules_changed(void)
 }
 
 /*
- * The site of a node, remembered by this thread under `key`. A block is traced only where
- * both its allocation and its free are sure to find a place to be counted in.
+ * The site of a node in a domain; node 0 stands for a stack of which nothing is known. A
+ * block is traced only where both its allocation and its free are sure to find a place to
+ * be counted in.
  */
-static TMI_NOINLINE uint32_t look_up(struct tmi_shard *shard, uint32_t node,
-                                     uintptr_t key)
+static uint32_t site_of_node(struct tmi_shard *shard, uint32_t node, uint32_t domain)
 {
     if (node == 0) {
         node = tmi_capture_unknown();
     }
-    uint32_t site = node == 0 ? 0 : site_of(shard, node, 0);
-    if (site != 0 && tmi_shard_cell(shard, site) == NULL) {
-        return 0;
-    }
+    uint32_t site = node == 0 ? 0 : site_of(shard, node, domain);
+    return site != 0 && tmi_shard_cell(shard, site) != NULL ? site : 0;
+}
+
+/* The site of a node in domain 0, remembered by this thread under `key`. */
+static TMI_NOINLINE uint32_t look_up(struct tmi_shard *shard, uint32_t node,
+                                     uintptr_t key)
+{
+    uint32_t site = site_of_node(shard, node, 0);
     if (site != 0 && key != 0) {
         *tmi_tracer_known(shard, key) = (struct tmi_known_site){key, site};
     }
@@ -257,29 +239,39 @@ static bool is_wrapper(struct tmi_shard *shard, uintptr_t pc)
     return true;
 }
 
-/*
- * With one frame: the newest one outside of allocation wrappers. What is remembered of
- * return addresses holds for one generation.
- */
-TMI_NOINLINE uint32_t tmi_tracer_site_of_caller(struct tmi_shard *shard, uintptr_t caller,
-                                                const uintptr_t *frame)
+/* The loader's allocations are a sign that modules may have changed. */
+static void look_for_loader(uintptr_t caller)
 {
-    int saved = tmi_errno_get();
     if (TMI_UNLIKELY(tmi_module_is_loader(caller))) {
         tmi_tracer_modules_changed();
     }
+}
+
+/*
+ * With one frame: the newest one outside of allocation wrappers; 0: there are only such.
+ * What is remembered of return addresses holds for one generation.
+ */
+static uintptr_t newest_outside(struct tmi_shard *shard, uintptr_t caller,
+                                const uintptr_t *frame)
+{
+    look_for_loader(caller);
     uint32_t generation = tmi_load_relaxed(&tmi_tracer.generation);
     if (TMI_UNLIKELY(shard->generation != generation)) {
         memset(shard->known, 0, sizeof shard->known);
         shard->generation = generation;
     }
-    uintptr_t outside = caller;
-    if (is_wrapper(shard, caller)) {
-        outside = tmi_capture_outside(shard, frame, is_wrapper);
-    }
+    return is_wrapper(shard, caller) ? tmi_capture_outside(shard, frame, is_wrapper)
+                                     : caller;
+}
+
+TMI_NOINLINE uint32_t tmi_tracer_site_of_caller(struct tmi_shard *shard, uintptr_t caller,
+                                                const uintptr_t *frame)
+{
+    int saved = tmi_errno_get();
+    uintptr_t outside = newest_outside(shard, caller, frame);
     const struct tmi_known_site *known = tmi_tracer_known(shard, outside);
     uint32_t site = known->site;
-    if (outside == 0) { /* nothing but wrappers: of this stack only */
+    if (outside == 0) { /* of this stack only */
         site = look_up(shard, tmi_capture_caller(caller), 0);
     } else if (known->key != outside) {
         uintptr_t key = tmi_module_is_loader(outside) ? 0 : outside;
@@ -298,9 +290,7 @@ TMI_NOINLINE uint32_t tmi_tracer_site_of_stack(struct tmi_shard *shard, uintptr_
         return 0;
     }
     int saved = tmi_errno_get();
-    if (TMI_UNLIKELY(tmi_module_is_loader(caller))) {
-        tmi_tracer_modules_changed();
-    }
+    look_for_loader(caller);
     uint32_t generation = tmi_load_relaxed(&tmi_tracer.generation);
     uint32_t node = tmi_capture_stack(shard, frame, generation);
     const struct tmi_known_site *known = tmi_tracer_known(shard, node);
@@ -311,20 +301,61 @@ TMI_NOINLINE uint32_t tmi_tracer_site_of_stack(struct tmi_shard *shard, uintptr_
     return site;
 }
 
-TMI_COLD void tmi_tracer_free_directly(uint32_t site, size_t size)
+/*
+ * Where a split remembers the sites of its domains; keys are return addresses where one
+ * frame is kept, and otherwise nodes. NULL: nowhere.
+ */
+static struct tmi_split_known *known_in(struct tmi_split *split, uintptr_t key,
+                                        uint32_t domain)
 {
-    tmi_stamp stamp = tmi_load_acquire(&tmi_tracer.stamp);
-    if (site < tmi_stamp_first(stamp)) {
-        return;
+    uint32_t generation = tmi_load_relaxed(&tmi_tracer.generation);
+    if (split == NULL || key == 0) {
+        return NULL;
     }
-    struct tmi_shard *shard = tmi_thread_borrow();
-    if (shard == NULL) {
-        tmi_direct_count_free(stamp, site, size);
-        return;
+    if (split->generation != generation) {
+        memset(split->known, 0, sizeof split->known);
+        split->generation = generation;
     }
-    if (catch_up(shard)) {
-        tmi_tracer_count_free(shard, site, size, shard); /* not the latest block */
-        tmi_shard_flush(shard);
+    return tmi_split_known(split, key, domain);
+}
+
+static uint32_t find_site_in(struct tmi_shard *shard, uintptr_t key, uint32_t node,
+                             uint32_t domain)
+{
+    struct tmi_split_known *known = known_in(shard->split, key, domain);
+    if (known != NULL && known->key == key && known->domain == domain) {
+        return known->site;
     }
-    tmi_thread_return(shard);
+    uint32_t site =
+        site_of_node(shard, node != 0 ? node : tmi_capture_caller(key), domain);
+    if (site != 0 && known != NULL) {
+        *known = (struct tmi_split_known){key, site, domain};
+    }
+    return site;
+}
+
+TMI_NOINLINE uint32_t tmi_tracer_site_in(struct tmi_shard *shard, uintptr_t caller,
+                                         const uintptr_t *frame, uint32_t domain)
+{
+    int mode = tmi_load_relaxed(&tmi_tracer.mode);
+    if (mode <= TMI_MODE_OFF) {
+        return 0;
+    }
+    int saved = tmi_errno_get();
+    uintptr_t key = 0;
+    uint32_t node = 0;
+    if (mode == 1) {
+        uintptr_t outside = newest_outside(shard, caller, frame);
+        bool is_kept = outside != 0 && !tmi_module_is_loader(outside);
+        key = is_kept ? outside : 0;
+        node = is_kept ? 0 : tmi_capture_caller(outside != 0 ? outside : caller);
+    } else {
+        look_for_loader(caller);
+        uint32_t generation = tmi_load_relaxed(&tmi_tracer.generation);
+        node = tmi_capture_stack(shard, frame, generation);
+        key = node;
+    }
+    uint32_t site = find_site_in(shard, key, node, domain);
+    tmi_errno_set(saved);
+    return site;
 }

@@ -19,6 +19,10 @@
  * present one there is nothing that its owner has to look at. It is one word, of which no
  * thread sees an older value after another one told it of a newer; a thread that is ahead
  * of it, because it sees a stamp before its turn, does not trace until the turn has come.
+ *
+ * Domains stay off the quick way: while another one than 0 is in force for a thread its
+ * shard is not up to date with any turn, so that each operation enters by the slow way;
+ * and the long way asks for the domain.
  * Locking: start, stop and clear under TMI_LOCK_TRACER; new sites under TMI_LOCK_SITES;
  * the turn moves under TMI_LOCK_CUTS.
  */
@@ -62,11 +66,10 @@ int tmi_tracer_start(int nframe);
 void tmi_tracer_stop(void);
 void tmi_tracer_clear(void);
 
-/* Bytes now and at most, of all threads; flushes this thread's shard. Guarded caller. */
-void tmi_tracer_memory(int64_t *current, int64_t *peak);
-void tmi_tracer_reset_peak(void);
+/* The domain (its slot) in force for this thread from now on; returns the one before. */
+uint32_t tmi_tracer_set_domain(uint32_t domain);
 
-/* The node and domain of a site. */
+/* The node and domain (its slot) of a site. */
 uint32_t tmi_tracer_site_node(uint32_t site);
 uint32_t tmi_tracer_site_domain(uint32_t site);
 uint32_t tmi_tracer_site_count(void);
@@ -83,6 +86,10 @@ TMI_INLINE bool tmi_tracer_is_live(uint32_t site)
 }
 
 struct tmi_shard *tmi_tracer_enter_slow(bool may_only_free);
+
+/* Owner: bring a shard up to the tracer's turn; false when an epoch is just beginning. */
+bool tmi_tracer_catch_up(struct tmi_shard *shard);
+
 uint32_t tmi_tracer_site_of_caller(struct tmi_shard *shard, uintptr_t caller,
                                    const uintptr_t *frame);
 uint32_t tmi_tracer_site_of_stack(struct tmi_shard *shard, uintptr_t caller,
@@ -117,9 +124,9 @@ TMI_INLINE struct tmi_known_site *tmi_tracer_known(struct tmi_shard *shard, uint
 }
 
 /*
- * The id of the site that allocates; 0 when tracing just stopped or nothing can be
- * stored. `caller` is the return address of the entry point, `frame` the frame pointer of
- * this library's function that asks: where unwinding begins.
+ * The id of the site that allocates, in domain 0; 0 when tracing just stopped or nothing
+ * can be stored. `caller` is the return address of the entry point, `frame` the frame
+ * pointer of this library's function that asks: where unwinding begins.
  */
 TMI_INLINE uint32_t tmi_tracer_site(struct tmi_shard *shard, uintptr_t caller,
                                     const uintptr_t *frame)
@@ -135,6 +142,11 @@ TMI_INLINE uint32_t tmi_tracer_site(struct tmi_shard *shard, uintptr_t caller,
     return tmi_tracer_site_of_caller(shard, caller, frame);
 }
 
+/* The same in any domain, whichever is in force. */
+uint32_t tmi_tracer_site_in(struct tmi_shard *shard, uintptr_t caller,
+                            const uintptr_t *frame, uint32_t domain);
+
+/* A block of domain 0; others count in trace/account.h. */
 TMI_INLINE void tmi_tracer_count_alloc(struct tmi_shard *shard, uint32_t site,
                                        size_t size, const void *block)
 {
@@ -164,8 +176,5 @@ TMI_INLINE void tmi_tracer_count_free(struct tmi_shard *shard, uint32_t site, si
  * perhaps to where another one was; its own calls are never remembered, so each is seen.
  */
 void tmi_tracer_modules_changed(void);
-
-/* A free for which there is no shard to count in. */
-void tmi_tracer_free_directly(uint32_t site, size_t size);
 
 #endif

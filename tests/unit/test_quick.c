@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "../support/random.h"
+#include "trace/account.h"
 #include "trace/read.h"
 
 #define CALLERS 1000 /* more than there are places */
@@ -78,7 +79,7 @@ static void expect_memory(int64_t current, int64_t peak)
     int64_t is_current;
     int64_t is_peak;
     struct tmi_shard *entered = tmi_guard_enter();
-    tmi_tracer_memory(&is_current, &is_peak);
+    tmi_account_memory(&is_current, &is_peak);
     tmi_guard_leave(entered);
     cr_assert_eq(is_current, current);
     cr_assert_eq(is_peak, peak);
