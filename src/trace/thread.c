@@ -115,6 +115,7 @@ struct tmi_shard *tmi_thread_adopt(bool may_only_free)
     struct tmi_shard *shard = claim(&tmi_self);
     if (shard != NULL) {
         tmi_laststack_drop(&shard->last);
+        shard->latest = NULL; /* was allocated by another thread */
         shard->range = (struct tmi_stackrange){0, 0};
     }
     if (shard != NULL && have_key) {
