@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # The loop of random sizes (loop.c) under glibc, mimalloc and tmalloc, side by side in one
-# run: instructions a pair of malloc and free (count.sh); nanoseconds a pair, the median of
-# RUNS turns in which every allocator has its go. Ratios are to mimalloc.
+# run: instructions a pair of malloc and free (count.sh); nanoseconds of processor time a
+# pair, the median of RUNS turns in which every allocator has its go. Ratios are to mimalloc.
 #
 #     bench/loop.sh [DEPTH [THREADS]]     in the build directory; DEPTH more frames below
 #                                         main, THREADS that do the same beside each other
