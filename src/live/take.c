@@ -7,8 +7,12 @@
  *
  *     module_of[tree's module]       snapshot's module + 1, 0: not copied yet
  *     location_of[tree's location]   snapshot's location + 1
- *     depth_of[node]                 frames down to that node, from its parent's
+ *     depth_of[node]                 frames down to that node, 0: not known yet
+ *     place_of[node]                 where the snapshot's frames have its whole stack + 1
  *     domain_told[slot]              the snapshot has the domain's name
+ *
+ * So each node is looked at once, however many stacks it is part of, as long as they are
+ * not cut off at the limit.
  *
  * These maps live in the snapshot's own arena for the time of the copy.
  */
@@ -29,14 +33,17 @@
 #include "trace/tracer.h"
 #include "trace/tree.h"
 
+#define SITES_AT_ONCE 64
+
 struct copy {
     struct tm_snapshot *s;
     struct tmi_arena maps;
     uint32_t *module_of;
     uint32_t *location_of;
     uint32_t *depth_of;
-    uint32_t nodes; /* length of depth_of, so far filled */
-    uint32_t *frames;
+    uint32_t *place_of;
+    uint32_t *frames; /* of the stack that is copied, the newest first */
+    uint32_t *path;   /* and its nodes, as far as they are looked at */
     uint32_t nframe;
     bool *domain_told; /* by slot: the snapshot has its name */
     uint32_t domains;  /* length of domain_told */
@@ -52,12 +59,14 @@ static bool begin_copy(struct copy *copy, struct tm_snapshot *s, uint32_t nframe
     copy->location_of =
         tmi_arena_alloc(&copy->maps, id * ((size_t)tmi_tree_location_count() + 1));
     copy->depth_of = tmi_arena_alloc(&copy->maps, id * ((size_t)nodes + 1));
+    copy->place_of = tmi_arena_alloc(&copy->maps, id * ((size_t)nodes + 1));
     copy->frames = tmi_arena_alloc(&copy->maps, id * kept);
-    copy->nodes = nodes;
+    copy->path = tmi_arena_alloc(&copy->maps, id * kept);
     copy->domains = tmi_domain_last() + 1;
     copy->domain_told = tmi_arena_alloc(&copy->maps, copy->domains * sizeof(bool));
     return copy->module_of != NULL && copy->location_of != NULL &&
-           copy->depth_of != NULL && copy->frames != NULL && copy->domain_told != NULL;
+           copy->depth_of != NULL && copy->place_of != NULL && copy->frames != NULL &&
+           copy->path != NULL && copy->domain_told != NULL;
 }
 
 /* The snapshot's module for the tree's; TMI_NO_MODULE for none; < 0: no memory. */
@@ -118,31 +127,55 @@ static uint32_t depth_of(struct copy *copy, uint32_t node)
     return depth;
 }
 
-/* The newest frames of a node's stack as locations; their number, or < 0. */
-static int64_t copy_frames(struct copy *copy, uint32_t node)
+/* Look at nodes from `at` outwards until one's stack is known; *n of them, or < 0. */
+static int walk_out(struct copy *copy, uint32_t *at, uint32_t *n)
 {
-    uint32_t n = 0;
-    for (; node != 0 && n < copy->nframe; node = tmi_tree_parent(node)) {
-        int64_t location = copy_location(copy, tmi_tree_location(node));
+    uint32_t walked = 0;
+    while (*at != 0 && copy->place_of[*at] == 0 && walked < copy->nframe) {
+        struct tmi_node node = tmi_tree_node(*at);
+        int64_t location = copy_location(copy, node.location);
         if (location < 0) {
-            return location;
+            return (int)location;
         }
-        copy->frames[n++] = (uint32_t)location;
+        copy->path[walked] = *at;
+        copy->frames[walked++] = (uint32_t)location;
+        *at = node.parent;
     }
-    return n;
+    *n = walked;
+    return 0;
+}
+
+/* The nodes that were walked have their whole stacks in the snapshot from now on. */
+static void note_places(struct copy *copy, uint32_t walked, uint32_t depth)
+{
+    size_t first = copy->s->frame_count + 1;
+    for (uint32_t i = 0; i < walked && first + i < UINT32_MAX; i++) {
+        copy->place_of[copy->path[i]] = (uint32_t)(first + i);
+        copy->depth_of[copy->path[i]] = depth - i;
+    }
 }
 
 static int copy_stack(struct copy *copy, uint32_t node, uint32_t domain,
                       const uint64_t values[TMI_VALUE_COUNT])
 {
-    int64_t n = copy_frames(copy, node);
-    if (n < 0) {
-        return (int)n;
+    uint32_t at = node;
+    uint32_t walked = 0;
+    int err = walk_out(copy, &at, &walked);
+    if (err != 0) {
+        return err;
+    }
+    uint32_t depth = walked + depth_of(copy, at);
+    uint32_t n = depth < copy->nframe ? depth : copy->nframe;
+    if (n > walked) {
+        const uint32_t *rest = copy->s->frames + copy->place_of[at] - 1;
+        memcpy(copy->frames + walked, rest, (n - walked) * sizeof *rest);
+    }
+    if (n == depth) {
+        note_places(copy, walked, depth);
     }
     /* With one frame only the caller is looked at: how many there were is not known. */
-    uint32_t total = copy->nframe == 1 ? 0 : depth_of(copy, node);
-    return tmi_snapshot_add_trace(copy->s, domain, values, copy->frames, (uint32_t)n,
-                                  total);
+    uint32_t total = copy->nframe == 1 ? 0 : depth;
+    return tmi_snapshot_add_trace(copy->s, domain, values, copy->frames, n, total);
 }
 
 /* A domain that is newer than this copy stays without a name. */
@@ -180,21 +213,21 @@ static int copy_site(struct copy *copy, uint32_t site, const struct tmi_cell *su
                                  tmi_domain_number(slot), values);
 }
 
+/* Sites are read a few at a time: their sums stay in the cache. */
 static int copy_sites(struct tm_snapshot *s, uint32_t nframe, enum tmi_cut cut)
 {
     struct copy copy;
+    uint32_t last = tmi_tracer_site_count();
     uint32_t first = tmi_stamp_first(tmi_tracer.stamp);
-    size_t n = tmi_tracer_site_count() + 1 - first;
     int err = begin_copy(&copy, s, nframe, tmi_tree_node_count()) ? 0 : -ENOMEM;
-    struct tmi_cell *sums = NULL;
-    if (err == 0) {
-        sums = tmi_arena_alloc(&copy.maps, n * sizeof *sums);
-    }
-    if (sums == NULL || !tmi_read_sites(cut, first, sums, n)) {
-        err = -ENOMEM;
-    }
-    for (size_t i = 0; i < n && err == 0; i++) {
-        err = copy_site(&copy, first + (uint32_t)i, &sums[i]);
+    while (first <= last && err == 0) {
+        struct tmi_cell sums[SITES_AT_ONCE] = {{0}};
+        uint32_t n = last - first + 1 < SITES_AT_ONCE ? last - first + 1 : SITES_AT_ONCE;
+        err = tmi_read_sites(cut, first, sums, n) ? 0 : -ENOMEM;
+        for (uint32_t i = 0; i < n && err == 0; i++) {
+            err = copy_site(&copy, first + i, &sums[i]);
+        }
+        first += n;
     }
     tmi_arena_release(&copy.maps);
     return err;
@@ -257,6 +290,7 @@ static int take_locked(struct tm_snapshot *s, bool of_peak, int nframe)
     tmi_account_memory(&current, &peak);
     describe(s, of_peak ? "peak" : "live", peak);
     enum tmi_cut cut = begin_cut(of_peak, current);
+    tmi_read_settle(cut);
     int err = copy_sites(s, (uint32_t)nframe, cut);
     end_cut(cut);
     if (s->about.peak < s->about.current) {

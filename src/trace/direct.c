@@ -15,6 +15,7 @@ struct freed {
 };
 
 static struct freed *segments[SEGMENTS]; /* atomic, written under TMI_LOCK_SITES */
+static bool used;                        /* atomic */
 
 static struct freed *cell_of(uint32_t id, bool make_locked)
 {
@@ -40,8 +41,14 @@ bool tmi_direct_reserve(uint32_t id)
     return cell_of(id, true) != NULL;
 }
 
+bool tmi_direct_is_used(void)
+{
+    return tmi_load_acquire(&used);
+}
+
 void tmi_direct_count(uint32_t id, size_t size)
 {
+    tmi_store_release(&used, true);
     struct freed *cell = cell_of(id, false);
     if (cell != NULL) {
         tmi_add_relaxed(&cell->bytes, size);

@@ -29,6 +29,9 @@ void tmi_direct_count(uint32_t id, size_t size);
 /* The same with the totals of that epoch, and of the domain, given by its slot. */
 void tmi_direct_count_free(tmi_stamp stamp, uint32_t id, uint32_t domain, size_t size);
 
+/* False as long as nothing was counted here at all. */
+bool tmi_direct_is_used(void);
+
 /* Add what was counted here for a site to `sum`. */
 void tmi_direct_read(uint32_t id, struct tmi_cell *sum);
 

@@ -14,8 +14,7 @@
 #define LOOKS_AT_ONCE 1000
 #define LOOKS_MOST    1200
 
-/* Wait until nobody is in an operation that began before the cut. */
-static void settle(enum tmi_cut cut)
+void tmi_read_settle(enum tmi_cut cut)
 {
     uint64_t number = tmi_cut_number(cut);
     uint32_t looks = 0;
@@ -37,13 +36,12 @@ bool tmi_read_sites(enum tmi_cut cut, uint32_t first, struct tmi_cell *sums, siz
 {
     bool all_kept = true;
     tmi_stamp stamp = tmi_load_relaxed(&tmi_tracer.stamp);
-    settle(cut);
     for (struct tmi_shard *s = tmi_thread_shards(); s != NULL; s = s->next) {
         if (tmi_load_acquire(&s->stamp) == stamp) {
             all_kept = tmi_shard_read(s, cut, first, sums, n) && all_kept;
         }
     }
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && tmi_direct_is_used(); i++) {
         tmi_direct_read(first + (uint32_t)i, &sums[i]);
     }
     return all_kept;

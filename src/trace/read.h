@@ -20,6 +20,9 @@
 
 #include "trace/shard.h"
 
+/* Wait until nobody is in an operation that began before the cut. Once, then read. */
+void tmi_read_settle(enum tmi_cut cut);
+
 /*
  * Add up the sites [first, first + n) of this epoch at the cut into sums, which are zero.
  * False when some of them could not be kept for want of memory.

@@ -114,7 +114,7 @@ TMI_INLINE struct tmi_shard *tmi_tracer_enter(bool may_only_free)
 
 TMI_INLINE void tmi_tracer_leave(struct tmi_shard *shard)
 {
-    tmi_store_release(&tmi_self.shard, shard); /* pairs with settle() in trace/read.c */
+    tmi_store_release(&tmi_self.shard, shard); /* pairs with tmi_read_settle() */
 }
 
 /* Where the site of a return address (or of a node) is remembered, if it is. */

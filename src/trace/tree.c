@@ -56,6 +56,12 @@ uint32_t tmi_tree_intern(const uintptr_t *newest_first, size_t n)
     return node;
 }
 
+struct tmi_node tmi_tree_node(uint32_t node)
+{
+    uint64_t key = tmi_index_key(&nodes, node);
+    return (struct tmi_node){(uint32_t)(key >> 32), (uint32_t)key};
+}
+
 uint32_t tmi_tree_parent(uint32_t node)
 {
     return (uint32_t)(tmi_index_key(&nodes, node) >> 32);

@@ -31,6 +31,12 @@ uint32_t tmi_tree_intern(const uintptr_t *newest_first, size_t n);
 uint32_t tmi_tree_locate(uintptr_t pc);
 uint32_t tmi_tree_child(uint32_t parent, uint32_t location);
 
+/* What there is to know of a node, at once or by halves. */
+struct tmi_node {
+    uint32_t parent, location;
+};
+
+struct tmi_node tmi_tree_node(uint32_t node);
 uint32_t tmi_tree_parent(uint32_t node);
 uint32_t tmi_tree_location(uint32_t node);
 uint32_t tmi_tree_node_count(void);

@@ -267,8 +267,11 @@ void tmi_snapshot_finish(struct tm_snapshot *s)
     for (size_t i = 0; i < s->trace_count; i++) {
         if (is_live(&s->traces[i])) {
             struct tmi_trace live = s->traces[i];
-            s->traces[i] = s->traces[s->live_count];
-            s->traces[s->live_count++] = live;
+            if (i != s->live_count) {
+                s->traces[i] = s->traces[s->live_count];
+                s->traces[s->live_count] = live;
+            }
+            s->live_count++;
         }
     }
 }
