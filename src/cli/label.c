@@ -6,9 +6,11 @@
 #include "cli/label.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/print.h"
+#include "cli/term.h"
 #include "view/frame.h"
 
 tm_key_t tmi_label_key(int place)
@@ -29,7 +31,7 @@ static void put_file(FILE *out, const char *path)
     }
 }
 
-void tmi_label_print(FILE *out, const struct tmi_key *key, tm_key_t by)
+static void put_whole(FILE *out, const struct tmi_key *key, tm_key_t by)
 {
     if (by == TM_KEY_FUNCTION && key->function[0] != '\0') {
         tmi_print_function(out, key->function);
@@ -45,6 +47,21 @@ void tmi_label_print(FILE *out, const struct tmi_key *key, tm_key_t by)
         tmi_print_function(out, key->function);
         putc(')', out);
     }
+}
+
+void tmi_label_print(FILE *out, const struct tmi_key *key, tm_key_t by, size_t room)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *whole = open_memstream(&text, &len);
+    if (whole == NULL) {
+        put_whole(out, key, by);
+        return;
+    }
+    put_whole(whole, key, by);
+    fclose(whole);
+    tmi_term_fit(out, text, room, by != TM_KEY_FUNCTION || key->function[0] == '\0');
+    free(text);
 }
 
 tm_frame_t tmi_label_frame(const struct tm_snapshot *s, const struct tmi_key *key)

@@ -17,9 +17,9 @@ tm_key_t tmi_label_key(int place);
 
 /*
  * For people: `parse (parse.c)`, `src/parse.c:71 (parse)`, a file or a module; what is in
- * parentheses only where it is one.
+ * parentheses only where it is one. In at most `room` columns; 0: however many it takes.
  */
-void tmi_label_print(FILE *out, const struct tmi_key *key, tm_key_t by);
+void tmi_label_print(FILE *out, const struct tmi_key *key, tm_key_t by, size_t room);
 
 /* For programs: with TM_KEY_FUNCTION line 0, and the function where it is known. */
 tm_frame_t tmi_label_frame(const struct tm_snapshot *s, const struct tmi_key *key);

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "cli/shorten.h"
+#include "cli/term.h"
 #include "view/frame.h"
 #include "view/text.h"
 
@@ -156,6 +157,17 @@ void tmi_print_size(FILE *out, double bytes)
     tmi_print_size_wide(out, bytes, 0);
 }
 
+static void put_change(FILE *out, const char *change, int64_t by)
+{
+    fputs(" (", out);
+    if (by != 0) {
+        tmi_term_ink(out, by > 0 ? TMI_INK_MORE : TMI_INK_LESS);
+    }
+    fputs(change, out);
+    tmi_term_ink(out, TMI_INK_PLAIN);
+    putc(')', out);
+}
+
 /* `size=4855 KiB (+12 KiB), count=39328 (+17)`, without what the metric does not have. */
 static void put_amount(FILE *out, const struct tmi_listing *list,
                        struct tmi_amount amount)
@@ -164,17 +176,20 @@ static void put_amount(FILE *out, const struct tmi_listing *list,
     struct tmi_text text = {.out = change, .room = sizeof(change)};
     if (list->metric->size_word != NULL) {
         fprintf(out, "%s=", list->metric->size_word);
+        tmi_term_ink(out, TMI_INK_BOLD);
         tmi_print_size(out, (double)amount.size);
+        tmi_term_ink(out, TMI_INK_PLAIN);
         if (list->old != NULL) {
             tmi_text_add_size(&text, (double)amount.size_diff, true);
             tmi_text_end(&text);
-            fprintf(out, " (%s)", change);
+            put_change(out, change, amount.size_diff);
         }
         fputs(", ", out);
     }
     fprintf(out, "%s=%" PRIu64, list->metric->count_word, amount.count);
     if (list->old != NULL) {
-        fprintf(out, " (%+" PRId64 ")", amount.count_diff);
+        snprintf(change, sizeof(change), "%+" PRId64, amount.count_diff);
+        put_change(out, change, amount.count_diff);
     }
 }
 
@@ -219,9 +234,12 @@ static void put_frames(FILE *out, const char *indent, const tm_traceback_t *trac
     char *text = need(malloc((size_t)len + 1));
     tm_traceback_format(traceback, INT_MAX, false, text, (size_t)len + 1);
     for (char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        bool source = strncmp(line, "    ", 4) == 0;
         *end = '\0';
         fputs(indent, out);
+        tmi_term_ink(out, source ? TMI_INK_DIM : TMI_INK_PLAIN);
         tmi_print_clean(out, line);
+        tmi_term_ink(out, TMI_INK_PLAIN);
         putc('\n', out);
     }
     free(text);

@@ -16,6 +16,7 @@
 #include "cli/print.h"
 #include "cli/profile.h"
 #include "cli/selection.h"
+#include "cli/term.h"
 
 enum { SCREENFUL = 20 };
 
@@ -57,7 +58,26 @@ struct table {
     enum tmi_value value; /* of flat and cum */
     tm_key_t by;
     uint32_t printed;
+    size_t width; /* of a line of text; 0: any */
 };
+
+/* Columns of numbers before the name, all of them and those that come first; and what is
+ * left to the name at least. A narrow terminal has the first ones alone. */
+enum { ALL_NUMBERS = 76, FIRST_NUMBERS = 37, NAME = 24, LEAST = 12 };
+
+static bool is_narrow(const struct table *t)
+{
+    return t->width != 0 && t->width < ALL_NUMBERS + NAME;
+}
+
+static size_t room_for_name(const struct table *t)
+{
+    size_t taken = is_narrow(t) ? FIRST_NUMBERS : ALL_NUMBERS;
+    if (t->width == 0) {
+        return 0;
+    }
+    return t->width > taken + LEAST ? t->width - taken : LEAST;
+}
 
 /* ---- text ---------------------------------------------------------------------------
  */
@@ -86,12 +106,37 @@ static void put_row(const struct table *t, const struct tmi_profile_row *row,
         *sum = UINT64_MAX;
     }
     put_number(t, flat);
-    printf(" %5.1f%% %5.1f%% ", percent(t, flat), percent(t, *sum));
+    printf(" %5.1f%%", percent(t, flat));
+    if (!is_narrow(t)) {
+        printf(" %5.1f%%", percent(t, *sum));
+    }
+    putchar(' ');
     put_number(t, cum);
-    printf(" %5.1f%% %9" PRIu64 " %10" PRIu64 " %10" PRIu64 "  ", percent(t, cum),
-           row->flat[TMI_INUSE_BLOCKS], row->flat[TMI_ALLOC_BLOCKS],
-           row->flat[TMI_TEMPORARY_BLOCKS]);
-    tmi_label_print(stdout, row->key, t->by);
+    printf(" %5.1f%%", percent(t, cum));
+    if (!is_narrow(t)) {
+        printf(" %9" PRIu64 " %10" PRIu64 " %10" PRIu64, row->flat[TMI_INUSE_BLOCKS],
+               row->flat[TMI_ALLOC_BLOCKS], row->flat[TMI_TEMPORARY_BLOCKS]);
+    }
+    fputs("  ", stdout);
+    tmi_label_print(stdout, row->key, t->by, room_for_name(t));
+    putchar('\n');
+}
+
+static void put_head(const struct table *t)
+{
+    static const char *const what[] = {[TM_KEY_FUNCTION] = "function",
+                                       [TM_KEY_LINENO] = "line",
+                                       [TM_KEY_FILENAME] = "file",
+                                       [TM_KEY_MODULE] = "module"};
+    tmi_term_ink(stdout, TMI_INK_BOLD);
+    if (is_narrow(t)) {
+        printf("%10s %6s %10s %6s", "flat", "flat%", "cum", "cum%");
+    } else {
+        printf("%10s %6s %6s %10s %6s %9s %10s %10s", "flat", "flat%", "sum%", "cum",
+               "cum%", "blocks", "allocs", "temporary");
+    }
+    printf("  %s (%s)", what[t->by], t->metric->name);
+    tmi_term_ink(stdout, TMI_INK_PLAIN);
     putchar('\n');
 }
 
@@ -108,13 +153,8 @@ static void put_total(const struct table *t)
 
 static void print_text(const struct table *t)
 {
-    static const char *const what[] = {[TM_KEY_FUNCTION] = "function",
-                                       [TM_KEY_LINENO] = "line",
-                                       [TM_KEY_FILENAME] = "file",
-                                       [TM_KEY_MODULE] = "module"};
     uint64_t sum = 0;
-    printf("%10s %6s %6s %10s %6s %9s %10s %10s  %s (%s)\n", "flat", "flat%", "sum%",
-           "cum", "cum%", "blocks", "allocs", "temporary", what[t->by], t->metric->name);
+    put_head(t);
     for (uint32_t i = 0; i < t->printed; i++) {
         put_row(t, &t->profile->rows[i], &sum);
     }
@@ -198,7 +238,8 @@ static int report(const struct top_options *chosen, const struct tm_snapshot *sn
     struct table t = {.snapshot = snapshot,
                       .profile = &profile,
                       .metric = tmi_metric_at(chosen->selection.metric),
-                      .by = tmi_label_key(chosen->key)};
+                      .by = tmi_label_key(chosen->key),
+                      .width = tmi_term_width(stdout)};
     t.value = t.metric->by_count ? t.metric->count : t.metric->size;
     size_t limit = tmi_form_limit(&chosen->form, SCREENFUL);
     int err = tmi_profile_make(&profile, snapshot, t.by);

@@ -27,6 +27,7 @@
 #include "cli/print.h"
 #include "cli/prune.h"
 #include "cli/selection.h"
+#include "cli/term.h"
 
 #define TRUNCATED "<truncated>"
 
@@ -84,6 +85,7 @@ struct drawing {
     const struct tmi_metric *metric;
     tm_key_t by;
     bool inverted;
+    size_t width;      /* of a line of text; 0: any */
     const bool *shown; /* by node */
     uint32_t shown_count;
 };
@@ -138,7 +140,19 @@ static void put_columns(const struct drawing *d, uint32_t i)
     fputs("  ", stdout);
 }
 
-static void put_label(const struct drawing *d, uint32_t i)
+/* What columns and branches leave to the name; 0: as much as it wants. */
+static size_t room_for_name(const struct drawing *d, uint32_t level)
+{
+    enum { TOTAL = 19, SELF = 11, BLOCKS = 10, BRANCH = 3, LEAST = 12 };
+    size_t taken = TOTAL + (d->inverted ? 0 : SELF) + (d->metric->by_count ? 0 : BLOCKS) +
+                   (size_t)BRANCH * level;
+    if (d->width == 0) {
+        return 0;
+    }
+    return d->width > taken + LEAST ? d->width - taken : LEAST;
+}
+
+static void put_label(const struct drawing *d, uint32_t i, uint32_t level)
 {
     uint32_t id = d->tree->nodes[i].id;
     if (i == 0) {
@@ -146,7 +160,7 @@ static void put_label(const struct drawing *d, uint32_t i)
     } else if (id == TMI_CALLTREE_CUT) {
         fputs(TRUNCATED "\n", stdout);
     } else {
-        tmi_label_print(stdout, &d->tree->keys.keys[id], d->by);
+        tmi_label_print(stdout, &d->tree->keys.keys[id], d->by, room_for_name(d, level));
         putchar('\n');
     }
 }
@@ -154,14 +168,19 @@ static void put_label(const struct drawing *d, uint32_t i)
 /* `goes_on` has by level whether a sibling is still to come there. */
 static void put_branch(const bool *goes_on, uint32_t level, const struct hang *hang)
 {
+    if (level == 0) {
+        return;
+    }
+    tmi_term_ink(stdout, TMI_INK_DIM);
     for (uint32_t l = 1; l < level; l++) {
         fputs(goes_on[l] ? "|  " : "   ", stdout);
     }
-    if (level > 0 && hang->alone) {
+    if (hang->alone) {
         fputs(goes_on[level] ? "|  " : "   ", stdout);
-    } else if (level > 0) {
+    } else {
         fputs(hang->last ? "`- " : "|- ", stdout);
     }
+    tmi_term_ink(stdout, TMI_INK_PLAIN);
 }
 
 static int draw(const struct drawing *d)
@@ -183,7 +202,7 @@ static int draw(const struct drawing *d)
             }
             put_columns(d, i);
             put_branch(goes_on, level[i], &hang);
-            put_label(d, i);
+            put_label(d, i, level[i]);
         }
         i = tmi_calltree_next(d->tree, i, d->shown[i], &depth);
         if (i == 0) {
@@ -201,6 +220,7 @@ static int print_text(const struct drawing *d)
                                        [TM_KEY_LINENO] = "line",
                                        [TM_KEY_FILENAME] = "file",
                                        [TM_KEY_MODULE] = "module"};
+    tmi_term_ink(stdout, TMI_INK_BOLD);
     printf("%10s %6s", "total", "%");
     if (!d->inverted) {
         printf(" %10s", "self");
@@ -208,8 +228,10 @@ static int print_text(const struct drawing *d)
     if (!d->metric->by_count) {
         printf(" %9s", "blocks");
     }
-    printf("  %s%s (%s)\n", what[d->by], d->inverted ? ", callers below" : "",
+    printf("  %s%s (%s)", what[d->by], d->inverted ? ", callers below" : "",
            d->metric->name);
+    tmi_term_ink(stdout, TMI_INK_PLAIN);
+    putchar('\n');
     int err = draw(d);
     uint32_t hidden = d->tree->count - d->shown_count;
     if (err == 0 && hidden > 0) {
@@ -313,7 +335,8 @@ static int report(const struct tree_options *chosen, const struct tm_snapshot *s
                         .tree = &tree,
                         .metric = tmi_metric_at(chosen->selection.metric),
                         .by = tmi_label_key(chosen->key),
-                        .inverted = chosen->inverted};
+                        .inverted = chosen->inverted,
+                        .width = tmi_term_width(stdout)};
     int err = tmi_calltree_make(&tree, snapshot, d.by, d.inverted, d.metric->by_count);
     if (err == 0) {
         err = print(&d, chosen);

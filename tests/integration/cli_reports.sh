@@ -240,6 +240,48 @@ EOF
 "
 }
 
+# on_terminal WIDTH COMMAND...: the command before a terminal; its output without returns.
+on_terminal()
+{
+    width=$1
+    shift
+    step="on a terminal of $width columns: $*"
+    script -qec "stty cols $width; $*" /dev/null </dev/null >"$work/typed" 2>"$err" ||
+        fail "exit status $?"
+    tr -d '\r' <"$work/typed" >"$out"
+}
+
+terminals_have_width_and_colours()
+{
+    script --version 2>/dev/null | grep -q util-linux || return
+    TERM=xterm
+    export TERM
+    escape=$(printf '\033')
+    on_terminal 60 NO_COLOR=1 "'$tmalloc'" top --key filename new
+    is "$out" '      flat  flat%        cum   cum%  file (inuse-bytes)
+    1400 B  57.8%     2400 B  99.1%  lib/parse.c
+    1000 B  41.3%     1000 B  41.3%  lib/a:7
+      21 B   0.9%       21 B   0.9%  gpu.c
+       0 B   0.0%     2421 B 100.0%  main.c
+Total: held 2421 B in 20 blocks; allocated 2421 B in 20 blocks, 0 of them temporary
+'
+    on_terminal 52 NO_COLOR=1 "'$tmalloc'" tree --key lineno --depth 1 new
+    is "$out" '     total      %       self    blocks  line (inuse-bytes)
+    2421 B 100.0%                   20  total
+    2200 B  90.9%                   13  |- main.c:10
+     200 B   8.3%                    4  `- main.c:11
+5 of 7 calls are too small, or too deep, to be shown; see --min-percent, --depth and --limit
+'
+    on_terminal 80 "'$tmalloc'" diff old new
+    says "$out" "size=$escape[1m1000 B$escape[0m ($escape[31m+1000 B$escape[0m)"
+    on_terminal 80 "'$tmalloc'" diff new old
+    says "$out" "($escape[32m-1000 B$escape[0m)"
+    on_terminal 80 TERM=dumb "'$tmalloc'" diff new old
+    says_not "$out" "$escape"
+    on_terminal 80 "'$tmalloc' stats --format tsv new; '$tmalloc' diff old new | cat"
+    says_not "$out" "$escape"
+}
+
 make_snapshots
 filters_choose_traces
 a_colon_in_a_pattern
@@ -250,4 +292,5 @@ diffs_compare
 tops_are_flat_and_cumulative
 trees_show_paths
 json_is_json
+terminals_have_width_and_colours
 finish
