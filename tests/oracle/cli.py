@@ -118,20 +118,11 @@ def ask(case, section):
     return False
 
 
-def has_empty_name(folder):
-    """Files do not tell an empty name from one that is not known."""
-    return any(name == "" for which in ("a", "b")
-               for trace in tmfmt.read_set(os.path.join(folder, which + ".traces"))[1]
-               for name, _ in trace.frames)
-
-
 def main():
     tmalloc, oracle, cases = (os.path.abspath(word) for word in sys.argv[1:])
     tally = {}
     for name in sorted(os.listdir(cases)):
         folder = os.path.join(cases, name)
-        if has_empty_name(folder):
-            continue
         with tempfile.TemporaryDirectory() as scratch:
             case = Case(tmalloc, oracle, folder, scratch)
             for section in tmfmt.read_expected(os.path.join(folder, "expected.txt")):
