@@ -7,8 +7,8 @@
  *     loop [PAIRS [DEPTH [THREADS [time]]]]
  *
  *     DEPTH more frames between a thread's first function and the loop, THREADS that each
- *     do PAIRS with blocks of their own; with a fourth word: print nanoseconds of processor
- *     time a pair, which also tells when threads slow each other down
+ *     do PAIRS with blocks of their own; with a fourth word: print nanoseconds of the
+ *     processor's time a pair, which also tells when threads slow each other down
  */
 #include <pthread.h>
 #include <stdint.h>
