@@ -4,8 +4,8 @@
  * time must follow the number of stacks and not that of blocks.
  *
  *     snapshot [BLOCKS [STACKS [TURNS]]]     prints blocks, stacks, and the shortest and
- *                                            the median time of TURNS calls, in ms, by the
- *                                            clock and of this thread's processor time
+ *                                            the median time of TURNS calls, in ms, by
+ * the clock and of this thread's processor time
  */
 #include <stdint.h>
 #include <stdio.h>
