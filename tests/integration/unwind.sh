@@ -117,6 +117,34 @@ END
     [ "$failures" -ne "$before" ] || echo "ok $1 $3"
 }
 
+# A third opinion, libunwind's: unwind/libunwind.c. Where it goes further, it guesses by rbp
+# in code without tables, or has more frames than are kept. Not forks: a child may find
+# libunwind's lock taken.
+third=$builddir/tests/integration/unwind/libunwind.so
+libunwind_goes_further='no_tables recursion written'
+
+try_libunwind()
+{
+    [ -e "$third" ] || { echo 'skip libunwind: install libunwind-dev, configure again'; return; }
+    before=$failures
+    compared=0
+    for condition in "$@"; do
+        env TMALLOC=65535 COMPARE=none FORKS=20 LD_PRELOAD="libgcc_s.so.1:$third:$library" \
+            timeout 120 ./unwind "$condition" >out 2>err
+        status=$?
+        further='0'
+        case " $libunwind_goes_further " in *" $condition "*) further='[1-9][0-9]*' ;; esac
+        same=$(sed -nE \
+            "s/^libunwind: ([0-9]+) stacks the same, $further longer, 0 shorter, 0 other\$/\1/p" err |
+            tail -n 1)
+        if [ $status -ne 0 ] || [ -z "$same" ]; then
+            fail "libunwind, $condition: exit status $status"
+        fi
+        compared=$((compared + ${same:-0}))
+    done
+    [ "$failures" -ne "$before" ] || echo "ok libunwind, $compared stacks the same"
+}
+
 # Frame pointers alone: whatever is in rbp, the program lives; and where each function has a
 # frame of its own, the names are right. through_rbp keeps something else in rbp, and
 # place.S makes no record: so not alloca, unloads and written.
@@ -144,6 +172,8 @@ try_fp()
 [ -e "$library" ] || { echo "$library is not built"; exit 99; }
 [ "$(uname -m)" = x86_64 ] || exit 77
 try_all "${CC:-gcc}" "${CXX:-g++}" '-O2'
+# shellcheck disable=SC2046
+try_libunwind $(echo "$conditions" | awk -v only="${ONLY:-}" '$1 != "" && $1 != "forks" && (only == "" || $1 == only) { print $1 }')
 # shellcheck disable=SC2086
 try_fp '-O2' none alloca unloads written $by_frame_pointers
 try_all "${CC:-gcc}" "${CXX:-g++}" '-O0'
