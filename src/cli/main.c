@@ -4,6 +4,7 @@
  * nothing of what they do.
  *
  *     tmalloc [--help | --version] COMMAND ARGS...
+ *     tmalloc help [COMMAND]
  *
  * The first word picks the row; the command parses the rest by its own table. A word that
  * is no command is answered with the one that is nearest.
@@ -60,6 +61,30 @@ static int refuse_command(const char *word)
     return TMI_EXIT_USAGE;
 }
 
+static const struct tmi_command *find_command(const char *word)
+{
+    for (size_t i = 0; tmi_commands[i] != NULL; i++) {
+        if (strcmp(word, tmi_commands[i]->name) == 0) {
+            return tmi_commands[i];
+        }
+    }
+    return NULL;
+}
+
+/* Of all commands, or of the one called `word`. */
+static int help(const char *word)
+{
+    const struct tmi_command *command = word != NULL ? find_command(word) : NULL;
+    if (word == NULL) {
+        print_commands(stdout);
+    } else if (command != NULL) {
+        tmi_args_help(command, stdout);
+    } else {
+        return refuse_command(word);
+    }
+    return finish(TMI_EXIT_OK);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -67,18 +92,15 @@ int main(int argc, char **argv)
         return TMI_EXIT_USAGE;
     }
     const char *word = argv[1];
-    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
-        print_commands(stdout);
-        return finish(TMI_EXIT_OK);
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 ||
+        strcmp(word, "help") == 0) {
+        return help(argv[2]);
     }
     if (strcmp(word, "--version") == 0) {
         puts(PACKAGE_NAME " " PACKAGE_VERSION);
         return finish(TMI_EXIT_OK);
     }
-    for (size_t i = 0; tmi_commands[i] != NULL; i++) {
-        if (strcmp(word, tmi_commands[i]->name) == 0) {
-            return finish(tmi_commands[i]->run(argc - 1, argv + 1));
-        }
-    }
-    return refuse_command(word);
+    const struct tmi_command *command = find_command(word);
+    return command != NULL ? finish(command->run(argc - 1, argv + 1))
+                           : refuse_command(word);
 }

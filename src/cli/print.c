@@ -225,6 +225,29 @@ static void put_place(FILE *out, const struct tmi_listing *list, const tm_frame_
     fputs(": ", out);
 }
 
+/* A line of a traceback: `  File "a.c", line 7, in parse`, or of a source file. True: it
+ * was that of a frame. */
+static bool put_frame_line(FILE *out, const char *line, const tm_traceback_t *traceback,
+                           size_t frame_number)
+{
+    tm_frame_t frame;
+    bool is_frame = strncmp(line, "  File \"", strlen("  File \"")) == 0;
+    if (!is_frame) {
+        tmi_term_ink(out, TMI_INK_DIM);
+    }
+    tmi_print_clean(out, line);
+    if (!is_frame) {
+        tmi_term_ink(out, TMI_INK_PLAIN);
+    } else if (tm_traceback_frame(traceback, frame_number, &frame) == 0 &&
+               frame.function[0] != '\0') {
+        fputs(", in ", out);
+        tmi_print_function(out, frame.function);
+    }
+    putc('\n', out);
+    return is_frame;
+}
+
+/* As tracemalloc has them, with functions as Python has them elsewhere. */
 static void put_frames(FILE *out, const char *indent, const tm_traceback_t *traceback)
 {
     int len = tm_traceback_format(traceback, INT_MAX, false, NULL, 0);
@@ -233,14 +256,11 @@ static void put_frames(FILE *out, const char *indent, const tm_traceback_t *trac
     }
     char *text = need(malloc((size_t)len + 1));
     tm_traceback_format(traceback, INT_MAX, false, text, (size_t)len + 1);
+    size_t frames = 0;
     for (char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
-        bool source = strncmp(line, "    ", 4) == 0;
         *end = '\0';
         fputs(indent, out);
-        tmi_term_ink(out, source ? TMI_INK_DIM : TMI_INK_PLAIN);
-        tmi_print_clean(out, line);
-        tmi_term_ink(out, TMI_INK_PLAIN);
-        putc('\n', out);
+        frames += put_frame_line(out, line, traceback, frames);
     }
     free(text);
 }

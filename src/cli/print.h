@@ -27,9 +27,9 @@ void tmi_print_function(FILE *out, const char *function);
  * A line a group in tracemalloc's words, `FILE:LINE: size=.., count=.., average=..`, in a
  * comparison with the changes, `size=.. (+..), count=.. (+..)`; then what the limit left
  * out and the total. With TM_KEY_TRACEBACK a group is a line without a place and its
- * frames, the newest last. A group whose line is not known is named after its functions
- * too: `libz.so.1:0 (inflate and 2 other functions): size=..`. A comparison leaves out
- * what has not changed.
+ * frames, the newest last, each with its function. A group whose line is not known is
+ * named after its functions too: `libz.so.1:0 (inflate and 2 other functions): size=..`.
+ * A comparison leaves out what has not changed.
  */
 void tmi_print_text(FILE *out, const struct tmi_listing *list);
 

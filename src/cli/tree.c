@@ -103,8 +103,9 @@ static struct hang hang_of(const struct drawing *d, uint32_t node)
 {
     const struct tmi_calltree_node *nodes = d->tree->nodes;
     struct hang hang = {.alone = true, .last = true};
-    for (uint32_t i = nodes[nodes[node].parent].first; i != 0; i = nodes[i].next) {
-        hang.alone = hang.alone && (i == node || !d->shown[i]);
+    for (uint32_t i = nodes[nodes[node].parent].first; i != 0 && hang.alone;
+         i = nodes[i].next) {
+        hang.alone = i == node || !d->shown[i];
     }
     for (uint32_t i = nodes[node].next; i != 0 && hang.last; i = nodes[i].next) {
         hang.last = !d->shown[i];

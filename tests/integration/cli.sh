@@ -16,6 +16,15 @@ usage_is_explained()
     is "$err" ''
     says "$out" '  run       '
     says "$out" '  stats     '
+    cp "$out" "$work/all"
+    try 0 "$tmalloc" help
+    cmp -s "$out" "$work/all" || fail 'help is not --help'
+    try 0 "$tmalloc" stats --help
+    cp "$out" "$work/all"
+    try 0 "$tmalloc" help stats
+    cmp -s "$out" "$work/all" || fail 'help stats is not stats --help'
+    try 2 "$tmalloc" help stast
+    says "$err" "did you mean 'stats'?"
     try 0 "$tmalloc" --version
     grep -qE '^tmalloc [0-9]+\.[0-9]+' "$out" || fail 'no version'
     one_line "$out"

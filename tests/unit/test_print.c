@@ -137,11 +137,11 @@ Test(print, tracebacks_stand_below_their_amount)
     begin_example();
     expect(tmi_print_text, LIST(.key = TM_KEY_TRACEBACK, .limit = 2, .indent = "> "),
            "> size=4855 KiB, count=39328, average=126 B\n"
-           ">   File \"/nowhere/main.c\", line 10\n"
-           ">   File \"/nowhere/a.c\", line 71\n"
+           ">   File \"/nowhere/main.c\", line 10, in main\n"
+           ">   File \"/nowhere/a.c\", line 71, in parse\n"
            "> size=1000 B, count=3, average=333 B\n"
-           ">   File \"/nowhere/main.c\", line 10\n"
-           ">   File \"/nowhere/b.c\", line 5\n"
+           ">   File \"/nowhere/main.c\", line 10, in main\n"
+           ">   File \"/nowhere/b.c\", line 5, in load\n"
            "> 1 other: size=800 B, count=3\n"
            "> Total: size=4857 KiB, count=39334\n");
     expect(tmi_print_tsv, LIST(.key = TM_KEY_TRACEBACK, .limit = 1),
@@ -206,8 +206,8 @@ Test(print, source_lines_are_shown_where_there_are_sources)
     char text[256];
     snprintf(text, sizeof(text),
              "size=9 B, count=1, average=9 B\n"
-             "  File \"/nowhere/main.c\", line 10\n"
-             "  File \"%s\", line 2\n"
+             "  File \"/nowhere/main.c\", line 10, in main\n"
+             "  File \"%s\", line 2, in f\n"
              "    p = malloc(9);\n"
              "Total: size=9 B, count=1\n",
              path);
