@@ -168,6 +168,32 @@ tsv_is_exact()
     files 1
 }
 
+# Who wanted the memory, not who got it for him.
+wrappers_are_passed_over()
+{
+    cat >wrap.c <<'EOF'
+#include <stdlib.h>
+#include <string.h>
+char *volatile kept[3];
+__attribute__((noinline)) void *xmalloc(size_t size) { char *p = malloc(size); p[0] = 1; return p; }
+__attribute__((noinline)) void get_name(void) { kept[0] = strdup("a name"); kept[1] = kept[0]; }
+__attribute__((noinline)) void get_table(void) { kept[2] = xmalloc(500); kept[1] = kept[2]; }
+int main(void) { get_name(); get_table(); exit(kept[2] == NULL); }
+EOF
+    "${CC:-cc}" -g -O1 -fno-inline -fno-optimize-sibling-calls -o wrap wrap.c || exit 99
+    try 0 "$tmalloc" run -q -o f ./wrap
+    try 0 "$tmalloc" stats --format tsv --key function f
+    says "$out" "$(printf '7\t1\t0:get_name')"
+    says "$out" "$(printf '500\t1\t0:xmalloc')"
+    try 0 "$tmalloc" stats --format tsv --key function --wrapper 'x*alloc' f
+    says "$out" "$(printf '500\t1\t0:get_table')"
+    try 0 "$tmalloc" stats --format tsv --key function --keep-wrappers f
+    says_not "$out" '0:get_name'
+    try 0 "$tmalloc" tree --key function f
+    says_not "$out" strdup
+    files 3
+}
+
 the_programs_streams_are_its_own()
 {
     seq 1 20000 >"$work/numbers"
@@ -324,6 +350,7 @@ if [ -e "$builddir/.libs/libtmalloc.so" ]; then
     build_holder
     a_session
     tsv_is_exact
+    wrappers_are_passed_over
     the_programs_streams_are_its_own
     exit_statuses_pass_on
     signals_pass_on
