@@ -10,6 +10,7 @@
 #                 again when a symbolized file is all there is
 #     merged      three files that `tmalloc merge` put together are what pprof makes of them
 #     foreign     what others wrote adds up to what pprof says that it does
+#     every       function of python3.11 at work, flat and cumulative, as `tmalloc top` has it
 #     lines       each line's bytes and blocks, of known.c and of python3.11 at work
 set -u
 LC_ALL=C
@@ -152,6 +153,21 @@ compare_functions()
         top "$1" $kind functions | functions_of | grep -wFf names | sort >got
         judge "${1##*/}: $kind by function" wanted got
         column=$((column + 1))
+    done
+}
+
+# FILE, which has its symbols: each function's flat and cumulative numbers, both tables whole.
+compare_tops()
+{
+    for names in inuse_space:inuse-bytes inuse_objects:inuse-blocks alloc_space:alloc-bytes \
+        alloc_objects:alloc-blocks temporary_objects:temporary; do
+        top "$1" "${names%:*}" functions | sed '1,/ flat% /d' |
+            sed -E 's/ \((partial-)?inline\)$//' |
+            awk '$4 + 0 > 0 { sub(/B$/, "", $1); sub(/B$/, "", $4); print $1, $4, $6 }' |
+            sort >wanted
+        "$tmalloc" top --keep-wrappers --metric "${names#*:}" --format tsv "$1" |
+            awk -F '\t' '$2 > 0 { sub(/^0:/, "", $8); print $1, $2, $8 }' | sort >got
+        judge "${1##*/}: $names of every function, flat and cumulative" wanted got
     done
 }
 
@@ -309,6 +325,8 @@ if [ -x /usr/bin/python3.11 ]; then
     trace_python || exit 99
     compare_totals python.pb.gz
     compare_lines python.pb.gz 10
+    "$tmalloc" symbolize python.pb.gz -o readable.pb.gz 2>>pprof.log
+    compare_tops readable.pb.gz
 else
     echo 'skip python3.11: not installed'
 fi
