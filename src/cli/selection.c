@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/option.h"
 #include "cli/snapfile.h"
 #include "cli/trim.h"
 #include "view/snapshot.h"
@@ -67,7 +68,9 @@ const struct tmi_args_option tmi_selection_rows[] = {
      .kind = TMI_ARGS_LIST,
      .value = "FUNCTION",
      .help = "allocates for its callers, as malloc, operator new, strdup and others are "
-             "known to; stacks end before it; `*` stands for anything",
+             "known to; stacks end before it; `*` stands for anything; those that "
+             "TMALLOC_WRAPPERS "
+             "has need not be named",
      .offset = FIELD(wrapper)},
     {.name = "keep-wrappers",
      .kind = TMI_ARGS_FLAG,
@@ -205,21 +208,22 @@ static int filter_domains(const struct tmi_selection *selection, const char *pat
 /* ---- wrappers -----------------------------------------------------------------------
  */
 
-/* The user's names with commas between them, malloc's; NULL without memory. */
+/* The user's names with commas between them, malloc's; NULL without memory. Programs are
+ * traced with those of the variable; what is said of them here should agree. */
 static char *join(const struct tmi_args_list *names)
 {
-    size_t len = 1;
+    const char *others = getenv(tmi_option_rows[TMI_OPTION_WRAPPERS].name);
+    char *joined = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&joined, &len);
+    if (out == NULL) {
+        return NULL;
+    }
+    fputs(others != NULL ? others : "", out);
     for (size_t i = 0; i < names->count; i++) {
-        len += strlen(names->items[i]) + 1;
+        fprintf(out, ",%s", names->items[i]);
     }
-    char *joined = malloc(len);
-    char *end = joined;
-    for (size_t i = 0; joined != NULL && i < names->count; i++) {
-        end += sprintf(end, "%s%s", i > 0 ? "," : "", names->items[i]);
-    }
-    if (joined != NULL) {
-        *end = '\0';
-    }
+    fclose(out);
     return joined;
 }
 

@@ -187,6 +187,8 @@ EOF
     says "$out" "$(printf '500\t1\t0:xmalloc')"
     try 0 "$tmalloc" stats --format tsv --key function --wrapper 'x*alloc' f
     says "$out" "$(printf '500\t1\t0:get_table')"
+    try 0 env TMALLOC_WRAPPERS=other,xmalloc "$tmalloc" stats -f tsv -k function -w main f
+    says "$out" "$(printf '500\t1\t0:get_table')"
     try 0 "$tmalloc" stats --format tsv --key function --keep-wrappers f
     says_not "$out" '0:get_name'
     try 0 "$tmalloc" tree --key function f
