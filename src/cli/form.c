@@ -14,8 +14,9 @@ const struct tmi_args_option tmi_form_rows[] = {
      .letter = 'n',
      .kind = TMI_ARGS_NUMBER,
      .value = "N",
-     .help = "print the N biggest, 0 for all (default: a screenful as text, all as "
-             "tsv and json)",
+     .help =
+         "print the N biggest, 0 for all (default: as text 10 of stats and diff, 20 of "
+         "top and what --min-percent leaves of tree; as tsv and json all)",
      .min = 0,
      .max = LONG_MAX,
      .offset = FIELD(limit)},
