@@ -29,6 +29,7 @@ option 100000 1024 base/option.c base/wrapper.c base/report.c base/writer.c
 wrapper 50000 256 base/wrapper.c
 path 100000 1024 symbol/path.c symbol/demangle.c -lstdc++
 match 50000 256 view/match.c view/utf8.c
+symbol 4000 8192 symbol/*.c view/*.c base/arena.c base/sys.c base/wrapper.c -ldw -lelf -lstdc++
 ROWS
 }
 
