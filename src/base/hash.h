@@ -29,15 +29,21 @@ TMI_INLINE uint64_t tmi_hash_pair(uint64_t a, uint64_t b)
     return tmi_hash_u64(a * TMI_HASH_ODD1 + b);
 }
 
-TMI_INLINE uint64_t tmi_hash_bytes(const void *bytes, size_t len)
+/* With a seed that nobody knows, nobody can choose texts that collide. */
+TMI_INLINE uint64_t tmi_hash_seeded(uint64_t seed, const void *bytes, size_t len)
 {
     const unsigned char *p = (const unsigned char *)bytes;
-    uint64_t h = len * TMI_HASH_ODD1;
+    uint64_t h = seed + len * TMI_HASH_ODD1;
     for (size_t i = 0; i < len; i++) {
         h = (h ^ p[i]) * TMI_HASH_ODD2;
         h ^= h >> 31;
     }
     return tmi_hash_u64(h);
+}
+
+TMI_INLINE uint64_t tmi_hash_bytes(const void *bytes, size_t len)
+{
+    return tmi_hash_seeded(0, bytes, len);
 }
 
 #endif

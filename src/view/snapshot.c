@@ -72,7 +72,7 @@ static void *widen32(struct tm_snapshot *s, void *column, size_t item_bytes,
 static uint32_t find_slot(const struct tmi_strings *strings, const char *text, size_t len)
 {
     uint32_t mask = strings->room - 1;
-    uint32_t i = (uint32_t)tmi_hash_bytes(text, len) & mask;
+    uint32_t i = (uint32_t)tmi_hash_seeded(strings->seed, text, len) & mask;
     for (;; i = (i + 1) & mask) {
         const char *slot = strings->slots[i];
         if (slot == NULL || (strncmp(slot, text, len) == 0 && slot[len] == '\0')) {
@@ -88,7 +88,7 @@ static bool make_slot(struct tm_snapshot *s)
     if (2 * (uint64_t)(old->count + 1) <= old->room) {
         return true;
     }
-    struct tmi_strings wider = {.count = old->count};
+    struct tmi_strings wider = {.count = old->count, .seed = old->seed};
     wider.room = old->room == 0 ? 4 * FIRST_ROOM : 2 * old->room;
     if (wider.room == 0) {
         return false;
@@ -136,6 +136,7 @@ struct tm_snapshot *tmi_snapshot_create(int traceback_limit)
         return NULL;
     }
     s->arena = arena;
+    s->strings.seed = tmi_sys_random();
     s->about.traceback_limit = traceback_limit;
     s->about.kind = intern(s, "");
     s->about.command = s->about.kind;

@@ -110,6 +110,7 @@ struct tm_snapshot {
     struct tmi_strings {
         const char **slots; /* open addressing, a power of two */
         uint32_t count, room;
+        uint64_t seed; /* of their hash: names may come from a hostile file */
     } strings;
     uint32_t resolve_once;     /* atomic: 0 raw, 1 somebody resolves, 2 done */
     bool empty_is_name;        /* a line without file name is one of the file called "" */

@@ -68,6 +68,29 @@ Test(snapshot, equal_texts_are_one_pointer)
     tm_snapshot_free(s);
 }
 
+/* Where a text lies cannot be known before: no file can make a table slow. */
+Test(snapshot, texts_lie_elsewhere_each_time)
+{
+    unsigned same = 0;
+    struct tm_snapshot *a = tmi_snapshot_create(1);
+    struct tm_snapshot *b = tmi_snapshot_create(1);
+    for (unsigned i = 0; i < 1000; i++) {
+        char text[16];
+        int len = snprintf(text, sizeof text, "%u", i);
+        cr_assert_not_null(tmi_snapshot_text(a, text, (size_t)len));
+        cr_assert_not_null(tmi_snapshot_text(b, text, (size_t)len));
+    }
+    cr_assert_eq(a->strings.room, b->strings.room);
+    for (uint32_t i = 0; i < a->strings.room; i++) {
+        const char *x = a->strings.slots[i];
+        const char *y = b->strings.slots[i];
+        same += x != NULL && y != NULL && strcmp(x, y) == 0;
+    }
+    cr_assert_lt(same, 50, "%u of 1000", same);
+    tm_snapshot_free(a);
+    tm_snapshot_free(b);
+}
+
 Test(snapshot, only_live_traces_are_shown)
 {
     struct tm_snapshot *s = literal_snapshot(7);
