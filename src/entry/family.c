@@ -62,28 +62,54 @@ static TMI_NOINLINE void *trace_in_domain(struct tmi_shard *shard, void *base,
     return p;
 }
 
+static TMI_NOINLINE void *trace_caller(struct tmi_shard *shard, void *base, size_t size,
+                                       uintptr_t caller, const uintptr_t *frame)
+{
+    uint32_t site = tmi_tracer_site(shard, caller, frame);
+    void *p = tmi_block_seal(base, size, 0, site);
+    if (TMI_LIKELY(site != 0)) {
+        tmi_tracer_count_alloc(shard, site, size, p);
+        tmi_quick_learn_caller(shard, caller, site);
+    }
+    return p;
+}
+
+static TMI_NOINLINE void *trace_node(struct tmi_shard *shard, void *base, size_t size,
+                                     uint32_t node, int saved)
+{
+    uint32_t site = tmi_tracer_site_of_node(shard, node);
+    void *p = tmi_block_seal(base, size, 0, site);
+    if (TMI_LIKELY(site != 0)) {
+        tmi_tracer_count_alloc(shard, site, size, p);
+        tmi_quick_learn_node(shard, node, site);
+    }
+    tmi_errno_set(saved);
+    tmi_tracer_leave(shard);
+    return p;
+}
+
 TMI_NOINLINE void *tmi_family_trace(void *base, size_t size, uintptr_t caller)
 {
     struct tmi_shard *shard = tmi_tracer_enter(false);
     if (TMI_UNLIKELY(shard == NULL)) {
         return tmi_block_seal(base, size, 0, 0);
     }
+    /* Which must not be left by a tail call. */
     const uintptr_t *frame = __builtin_frame_address(0);
-    if (TMI_UNLIKELY(tmi_self.domain != 0)) {
-        void *p = trace_in_domain(shard, base, size, caller, frame);
+    if (TMI_UNLIKELY(tmi_self.domain != 0 || tmi_load_relaxed(&tmi_tracer.mode) <= 1)) {
+        void *p = tmi_self.domain != 0 ? trace_in_domain(shard, base, size, caller, frame)
+                                       : trace_caller(shard, base, size, caller, frame);
         tmi_tracer_leave(shard);
         return p;
     }
-    uint32_t site = tmi_tracer_site(shard, caller, frame);
-    void *p = tmi_block_seal(base, size, 0, site);
-    if (TMI_LIKELY(site != 0)) {
-        tmi_tracer_count_alloc(shard, site, size, p);
-        if (tmi_load_relaxed(&tmi_tracer.mode) == 1) {
-            tmi_quick_learn_caller(shard, caller, site);
-        }
+    int saved = tmi_errno_get();
+    uint32_t node = tmi_tracer_node(shard, caller, frame);
+    struct tmi_cell *cell = tmi_quick_cell(shard, node);
+    if (TMI_UNLIKELY(cell == NULL)) {
+        return trace_node(shard, base, size, node, saved);
     }
-    tmi_tracer_leave(shard);
-    return p;
+    tmi_errno_set(saved);
+    return tmi_quick_count(shard, cell, base, size);
 }
 
 /* A block with its distance before the header; NULL when there is no memory. */

@@ -34,7 +34,9 @@ static struct {
 
 static struct {
     uintptr_t start, end;
-} own, loader;
+} own;
+
+struct tmi_module_range tmi_module_loader;
 
 void tmi_module_init(void)
 {
@@ -45,8 +47,8 @@ void tmi_module_init(void)
     }
     uintptr_t base = getauxval(AT_BASE);
     if (base != 0 && tmi_object_find(base, &object)) {
-        loader.start = object.start;
-        loader.end = object.end;
+        tmi_module_loader.start = object.start;
+        tmi_module_loader.bytes = object.end - object.start;
     }
 }
 
@@ -59,11 +61,6 @@ const char *tmi_module_own_path(void)
 {
     uint32_t id = tmi_module_find((uintptr_t)tmi_module_own_path);
     return id == 0 ? "" : tmi_module_get(id)->path;
-}
-
-bool tmi_module_is_loader(uintptr_t pc)
-{
-    return pc - loader.start < loader.end - loader.start;
 }
 
 static struct tmi_module_record *record_at(uint32_t id)

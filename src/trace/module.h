@@ -17,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/compiler.h"
+
 #define TMI_BUILD_ID_MOST 32
 
 struct tmi_module_record {
@@ -56,8 +58,15 @@ bool tmi_module_is_own(uintptr_t pc);
 /* Where this library was loaded from; "" when that is not known. */
 const char *tmi_module_own_path(void);
 
+extern TMI_HIDDEN struct tmi_module_range {
+    uintptr_t start, bytes;
+} tmi_module_loader; /* set by tmi_module_init() */
+
 /* True when `pc` lies in the dynamic loader, whose allocations tell of modules loaded. */
-bool tmi_module_is_loader(uintptr_t pc);
+TMI_INLINE bool tmi_module_is_loader(uintptr_t pc)
+{
+    return pc - tmi_module_loader.start < tmi_module_loader.bytes;
+}
 
 /* Learn the two ranges above. Before the first capture. */
 void tmi_module_init(void);

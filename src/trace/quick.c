@@ -26,6 +26,11 @@ TMI_COLD void tmi_quick_learn_caller(struct tmi_shard *shard, uintptr_t caller,
     }
 }
 
+TMI_COLD void tmi_quick_learn_node(struct tmi_shard *shard, uint32_t node, uint32_t site)
+{
+    learn(shard->by_caller, node, tmi_shard_cell(shard, site));
+}
+
 TMI_COLD void tmi_quick_learn_tag(struct tmi_shard *shard, uint32_t site)
 {
     learn(shard->by_tag, tmi_block_tag_of(site), tmi_shard_cell(shard, site));

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The quick way: counting for a site that this thread met lately, in some twenty
- * instructions and without a call. It knows one frame and the default domain; whatever
- * else comes up, it steps aside before it has changed anything, and the caller goes the
- * long way (trace/tracer.h), which ends with teaching it the site.
+ * instructions and without a call. It knows the default domain; whatever else comes up,
+ * it steps aside before it has changed anything, and the caller goes the long way
+ * (trace/tracer.h), which ends with teaching it the site.
  *
  *     by_caller[return address]  -> cell      malloc, one frame
+ *     by_caller[node]            -> cell      malloc, more frames, after their capture
  *     by_tag[tag in the seal]    -> cell      free, however many frames
  *
  * Both map to cells of this thread's shard directly. They hold for one turn of the tracer
@@ -36,16 +37,39 @@ TMI_INLINE struct tmi_quick_site *tmi_quick_site(struct tmi_quick_site *sites,
 /* The long way has just counted for a site of domain 0 in this shard, which is entered.
  */
 void tmi_quick_learn_caller(struct tmi_shard *shard, uintptr_t caller, uint32_t site);
+void tmi_quick_learn_node(struct tmi_shard *shard, uint32_t node, uint32_t site);
 void tmi_quick_learn_tag(struct tmi_shard *shard, uint32_t site);
+
+/* The cell of a node's site; NULL: take the long way. */
+TMI_INLINE struct tmi_cell *tmi_quick_cell(struct tmi_shard *shard, uint32_t node)
+{
+    const struct tmi_quick_site *site = tmi_quick_site(shard->by_caller, node);
+    return TMI_LIKELY(site->key == node) ? site->cell : NULL;
+}
 
 /* Flush the shard, leave it, and return `p`. */
 __attribute__((returns_nonnull)) void *tmi_quick_flush(struct tmi_shard *shard, void *p);
 
 /*
- * Make a traced block of `base` and count it: the user's pointer; NULL: take the long
- * way. A flush is the last thing done, as a call with nothing after it, so that nothing
- * has to be saved for it.
+ * Make a traced block of `base`, count it, and leave the shard. A flush is the last thing
+ * done, as a call with nothing after it, so that nothing has to be saved for it.
  */
+TMI_INLINE void *tmi_quick_count(struct tmi_shard *shard, struct tmi_cell *cell,
+                                 void *base, size_t size)
+{
+    cell->alloc_bytes += size;
+    tmi_signal_fence(); /* else compilers make a vector of the two, which takes longer */
+    cell->alloc_blocks++;
+    void *p = tmi_block_seal_tag(base, size, cell->tag);
+    shard->latest = p;
+    if (TMI_UNLIKELY(tmi_shard_rise(shard, (int64_t)size))) {
+        return tmi_quick_flush(shard, p);
+    }
+    tmi_tracer_leave(shard);
+    return p;
+}
+
+/* With one frame: the user's pointer; NULL: take the long way. */
 TMI_INLINE void *tmi_quick_alloc(void *base, size_t size, uintptr_t caller)
 {
     struct tmi_shard *shard = tmi_self.shard;
@@ -58,17 +82,7 @@ TMI_INLINE void *tmi_quick_alloc(void *base, size_t size, uintptr_t caller)
         tmi_tracer_leave(shard);
         return NULL;
     }
-    struct tmi_cell *cell = site->cell;
-    cell->alloc_bytes += size;
-    tmi_signal_fence(); /* else compilers make a vector of the two, which takes longer */
-    cell->alloc_blocks++;
-    void *p = tmi_block_seal_tag(base, size, cell->tag);
-    shard->latest = p;
-    if (TMI_UNLIKELY(tmi_shard_rise(shard, (int64_t)size))) {
-        return tmi_quick_flush(shard, p);
-    }
-    tmi_tracer_leave(shard);
-    return p;
+    return tmi_quick_count(shard, site->cell, base, size);
 }
 
 enum tmi_quick_freed {

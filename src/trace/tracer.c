@@ -283,6 +283,13 @@ TMI_NOINLINE uint32_t tmi_tracer_site_of_caller(struct tmi_shard *shard, uintptr
 
 /* With more frames. Nodes are for ever, so what is remembered of them holds for the
  * epoch. */
+TMI_NOINLINE uint32_t tmi_tracer_site_of_node(struct tmi_shard *shard, uint32_t node)
+{
+    const struct tmi_known_site *known = tmi_tracer_known(shard, node);
+    return TMI_LIKELY(node != 0 && known->key == node) ? known->site
+                                                       : look_up(shard, node, node);
+}
+
 TMI_NOINLINE uint32_t tmi_tracer_site_of_stack(struct tmi_shard *shard, uintptr_t caller,
                                                const uintptr_t *frame)
 {
@@ -290,13 +297,7 @@ TMI_NOINLINE uint32_t tmi_tracer_site_of_stack(struct tmi_shard *shard, uintptr_
         return 0;
     }
     int saved = tmi_errno_get();
-    look_for_loader(caller);
-    uint32_t generation = tmi_load_relaxed(&tmi_tracer.generation);
-    uint32_t node = tmi_capture_stack(shard, frame, generation);
-    const struct tmi_known_site *known = tmi_tracer_known(shard, node);
-    uint32_t site = TMI_LIKELY(node != 0 && known->key == node)
-                        ? known->site
-                        : look_up(shard, node, node);
+    uint32_t site = tmi_tracer_site_of_node(shard, tmi_tracer_node(shard, caller, frame));
     tmi_errno_set(saved);
     return site;
 }

@@ -36,6 +36,7 @@
 #include "heap/block.h"
 #include "trace/capture.h"
 #include "trace/direct.h"
+#include "trace/module.h"
 #include "trace/shard.h"
 #include "trace/thread.h"
 
@@ -92,6 +93,7 @@ bool tmi_tracer_catch_up(struct tmi_shard *shard);
 
 uint32_t tmi_tracer_site_of_caller(struct tmi_shard *shard, uintptr_t caller,
                                    const uintptr_t *frame);
+uint32_t tmi_tracer_site_of_node(struct tmi_shard *shard, uint32_t node);
 uint32_t tmi_tracer_site_of_stack(struct tmi_shard *shard, uintptr_t caller,
                                   const uintptr_t *frame);
 
@@ -115,6 +117,26 @@ TMI_INLINE struct tmi_shard *tmi_tracer_enter(bool may_only_free)
 TMI_INLINE void tmi_tracer_leave(struct tmi_shard *shard)
 {
     tmi_store_release(&tmi_self.shard, shard); /* pairs with tmi_read_settle() */
+}
+
+/*
+ * Modules may have been unloaded: what was remembered of their addresses must not outlive
+ * them. Called when the dynamic loader allocates, which it does before it maps a module,
+ * perhaps to where another one was; its own calls are never remembered, so each is seen.
+ */
+void tmi_tracer_modules_changed(void);
+
+/*
+ * The node of this thread's stack. The loader's allocations are a sign that modules may
+ * have changed.
+ */
+TMI_INLINE uint32_t tmi_tracer_node(struct tmi_shard *shard, uintptr_t caller,
+                                    const uintptr_t *frame)
+{
+    if (TMI_UNLIKELY(tmi_module_is_loader(caller))) {
+        tmi_tracer_modules_changed();
+    }
+    return tmi_capture_stack(shard, frame, tmi_load_relaxed(&tmi_tracer.generation));
 }
 
 /* Where the site of a return address (or of a node) is remembered, if it is. */
@@ -169,12 +191,5 @@ TMI_INLINE void tmi_tracer_count_free(struct tmi_shard *shard, uint32_t site, si
         tmi_shard_add(shard, -(int64_t)size);
     }
 }
-
-/*
- * Modules may have been unloaded: what was remembered of their addresses must not outlive
- * them. Called when the dynamic loader allocates, which it does before it maps a module,
- * perhaps to where another one was; its own calls are never remembered, so each is seen.
- */
-void tmi_tracer_modules_changed(void);
 
 #endif
