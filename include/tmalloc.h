@@ -51,8 +51,10 @@ typedef struct tm_traced_memory {
  * 1, where nothing else is kept, it is the newest one outside of allocation wrappers:
  * libc, GLib's g_malloc and its like, a program's own operator new, and what the variable
  * TMALLOC_WRAPPERS names. With more, wrappers are frames like others.
- * Errors: -EINVAL when nframe is not in 1..TM_MAX_NFRAME (checked first, also while
- * tracing). Thread safe; not signal safe.
+ * With TMALLOC_SAMPLE=BYTES stacks are recorded for a sample of blocks, one in so many
+ * bytes on average: sums stay exact, snapshots are unbiased estimates, and a block that
+ * is not sampled has no traceback. Errors: -EINVAL when nframe is not in 1..TM_MAX_NFRAME
+ * (checked first, also while tracing). Thread safe; not signal safe.
  */
 TM_API int tm_start(int nframe);
 

@@ -41,6 +41,10 @@ const struct tmi_option_row tmi_option_rows[TMI_OPTION_COUNT] = {
     [TMI_OPTION_RUN_PID] = {"TMALLOC_RUN_PID", "a process id",
                             "only that process traces and dumps; set by `tmalloc run`",
                             TMI_NUMBER, 0, INT32_MAX, 0, NULL},
+    [TMI_OPTION_SAMPLE] = {"TMALLOC_SAMPLE", "bytes, 0 to 1099511627776",
+                           "record stacks for a sample of blocks, on average one in so "
+                           "many bytes; sums stay exact; 0: for every block",
+                           TMI_NUMBER, 0, (int64_t)1 << 40, 0, NULL},
     [TMI_OPTION_UNWIND] = {"TMALLOC_UNWIND", "fast, fp, libgcc or check",
                            "how stacks are walked; fp: by frame pointers alone; check: "
                            "each both by fast and libgcc, and differences are told",

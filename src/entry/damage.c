@@ -43,7 +43,8 @@ static void report_frame(uintptr_t pc)
 /* The id of a header that nothing vouches for may be anything. */
 static bool is_site(uint32_t site)
 {
-    return site != 0 && tmi_tracer_is_live(site) && site <= tmi_tracer_site_count();
+    return site != 0 && tmi_tracer_is_live(site) && site <= tmi_tracer_site_count() &&
+           !tmi_tracer_site_is_rest(site);
 }
 
 static void report_allocation(const char *words, uint32_t site)

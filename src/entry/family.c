@@ -49,12 +49,12 @@ static void *seal(void *base, struct tmi_holding holding)
     return tmi_block_seal(base, holding.size, holding.domain, holding.site);
 }
 
-static TMI_NOINLINE void *trace_in_domain(struct tmi_shard *shard, void *base,
-                                          size_t size, uintptr_t caller,
-                                          const uintptr_t *frame)
+/* In another domain than 0, or with sampling. */
+static TMI_NOINLINE void *trace_special(struct tmi_shard *shard, void *base, size_t size,
+                                        uintptr_t caller, const uintptr_t *frame)
 {
     struct tmi_holding holding = {0, tmi_self.domain, size};
-    holding.site = tmi_tracer_site_in(shard, caller, frame, holding.domain);
+    holding.site = tmi_tracer_site_special(shard, caller, frame, size);
     void *p = seal(base, holding);
     if (holding.site != 0) {
         count_new(shard, holding, p);
@@ -96,9 +96,13 @@ TMI_NOINLINE void *tmi_family_trace(void *base, size_t size, uintptr_t caller)
     }
     /* Which must not be left by a tail call. */
     const uintptr_t *frame = __builtin_frame_address(0);
-    if (TMI_UNLIKELY(tmi_self.domain != 0 || tmi_load_relaxed(&tmi_tracer.mode) <= 1)) {
-        void *p = tmi_self.domain != 0 ? trace_in_domain(shard, base, size, caller, frame)
-                                       : trace_caller(shard, base, size, caller, frame);
+    bool special = tmi_self.is_special;
+    if (TMI_UNLIKELY(special || tmi_load_relaxed(&tmi_tracer.mode) <= 1)) {
+        void *p = special ? tmi_quick_alloc_rest(shard, base, size)
+                          : trace_caller(shard, base, size, caller, frame);
+        if (p == NULL) {
+            p = trace_special(shard, base, size, caller, frame);
+        }
         tmi_tracer_leave(shard);
         return p;
     }
@@ -147,9 +151,9 @@ TMI_INLINE struct tmi_holding enter_for(size_t size, uintptr_t caller,
     }
     if (*shard != NULL) {
         const uintptr_t *frame = __builtin_frame_address(0);
-        holding.site = holding.domain == 0
-                           ? tmi_tracer_site(*shard, caller, frame)
-                           : tmi_tracer_site_in(*shard, caller, frame, holding.domain);
+        holding.site = tmi_self.is_special
+                           ? tmi_tracer_site_special(*shard, caller, frame, size)
+                           : tmi_tracer_site(*shard, caller, frame);
     }
     return holding;
 }
@@ -287,6 +291,20 @@ void *tmi_family_resize(void *p, size_t size, uintptr_t caller)
     return moved != NULL ? moved : tmi_family_no_memory();
 }
 
+/* Of another domain, or with sampling, where the rest goes the quick way when it can. */
+static TMI_NOINLINE void free_special(struct tmi_shard *shard, struct tmi_holding gone,
+                                      const void *p)
+{
+    if (tmi_sample_period != 0 && gone.domain == 0 &&
+        gone.site >= tmi_stamp_first(shard->stamp) &&
+        tmi_tracer_site_is_rest(gone.site)) {
+        tmi_tracer_count_free(shard, gone.site, gone.size, p);
+        tmi_quick_learn_tag(shard, gone.site);
+    } else {
+        tmi_account_free(shard, gone, p);
+    }
+}
+
 /* Give up a live block: count it out, mark it, and hand mimalloc's block back. */
 TMI_INLINE void give_up(void *p, uint32_t site, void *base)
 {
@@ -295,8 +313,8 @@ TMI_INLINE void give_up(void *p, uint32_t site, void *base)
     int saved = tmi_errno_get();
     struct tmi_shard *shard = tmi_tracer_enter(true);
     if (TMI_LIKELY(shard != NULL)) {
-        if (TMI_UNLIKELY(gone.domain != 0)) {
-            tmi_account_free(shard, gone, p);
+        if (TMI_UNLIKELY(gone.domain != 0 || tmi_self.is_special)) {
+            free_special(shard, gone, p);
         } else if (TMI_LIKELY(site >= tmi_stamp_first(shard->stamp))) {
             tmi_tracer_count_free(shard, site, gone.size, p);
             tmi_quick_learn_tag(shard, site);

@@ -54,7 +54,8 @@ static void init_once(void)
         tmi_option_read(environ);
     }
     tmi_tracer_init(tmi_option_number(TMI_OPTION_LEASE),
-                    (enum tmi_capture_way)tmi_option_number(TMI_OPTION_UNWIND));
+                    (enum tmi_capture_way)tmi_option_number(TMI_OPTION_UNWIND),
+                    tmi_option_number(TMI_OPTION_SAMPLE));
     pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
     tmi_tracer_set_mode(TMI_MODE_OFF);
     int64_t nframe = tmi_option_number(TMI_OPTION_TRACE);

@@ -78,7 +78,7 @@ static int track_in(struct tmi_shard *shard, struct tmi_tracked_key key, size_t 
 {
     struct tmi_holding old;
     struct tmi_holding now = {0, key.domain, size};
-    now.site = tmi_tracer_site_in(shard, caller, frame, key.domain);
+    now.site = tmi_tracer_site_in(shard, caller, frame, key.domain | TMI_SITE_WHOLE);
     if (now.site == 0) {
         bool stale = tmi_load_relaxed(&tmi_tracer.stamp) != shard->stamp;
         return stale ? -ESTALE : -ENOMEM;

@@ -101,7 +101,7 @@ static uint32_t site_of(const void *ptr)
         return 0;
     }
     uint32_t site = tmi_block_trace(ptr, state);
-    if (site == 0 || !tmi_tracer_is_live(site)) {
+    if (site == 0 || !tmi_tracer_is_live(site) || tmi_tracer_site_is_rest(site)) {
         errno = ENOENT;
         return 0;
     }

@@ -191,7 +191,7 @@ static int copy_domain(struct copy *copy, uint32_t slot)
 
 static int copy_site(struct copy *copy, uint32_t site, const struct tmi_cell *sum)
 {
-    if (sum->alloc_blocks == 0) {
+    if (sum->alloc_blocks == 0 || tmi_tracer_site_is_rest(site)) {
         return 0;
     }
     /* A free that was seen and its allocation not: see trace/read.h. Not below zero. */
@@ -205,6 +205,9 @@ static int copy_site(struct copy *copy, uint32_t site, const struct tmi_cell *su
         [TMI_ALLOC_BYTES] = sum->alloc_bytes,
         [TMI_TEMPORARY_BLOCKS] = sum->temporary_blocks,
     };
+    for (int i = 0; tmi_sample_period != 0 && i < TMI_VALUE_COUNT; i++) {
+        values[i] = tmi_sample_whole(values[i]);
+    }
     copy->s->about.current += values[TMI_INUSE_BYTES];
     uint32_t slot = tmi_tracer_site_domain(site);
     int err = copy_domain(copy, slot);
@@ -241,6 +244,7 @@ static void describe(struct tm_snapshot *s, const char *kind, int64_t peak)
     s->about.pid = tmi_sys_getpid();
     s->about.peak = (uint64_t)peak;
     s->about.overhead = tmi_memory_bytes();
+    s->about.period = (uint64_t)tmi_sample_period;
     s->about.time_nanos = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
     char command[1024];
     size_t n = tmi_sys_command_line(command, sizeof command);
@@ -293,6 +297,9 @@ static int take_locked(struct tm_snapshot *s, bool of_peak, int nframe)
     tmi_read_settle(cut);
     int err = copy_sites(s, (uint32_t)nframe, cut);
     end_cut(cut);
+    if (tmi_sample_period != 0) { /* what was added up is an estimate */
+        s->about.current = (uint64_t)(of_peak ? peak : current);
+    }
     if (s->about.peak < s->about.current) {
         s->about.peak = s->about.current; /* what others have not flushed */
     }

@@ -119,6 +119,7 @@ static void put_head(struct dump *d)
         types[i].unit = tmi_names_number(&d->names, COLUMNS[i].unit);
         list[i] = &types[i];
     }
+    ValueType period_type = PERFTOOLS__PROFILES__VALUE_TYPE__INIT;
     int64_t comments[COMMENTS_MOST];
     Profile head = PERFTOOLS__PROFILES__PROFILE__INIT;
     head.n_sample_type = TMI_VALUE_COUNT;
@@ -127,6 +128,12 @@ static void put_head(struct dump *d)
     head.n_comment = fill_comments(d, comments);
     head.comment = comments;
     head.time_nanos = d->s->about.time_nanos;
+    if (d->s->about.period != 0) {
+        period_type.type = tmi_names_number(&d->names, "space");
+        period_type.unit = types[TMI_INUSE_BYTES].unit;
+        head.period_type = &period_type;
+        head.period = to_int64(d->s->about.period);
+    }
     put(d, &head);
 }
 

@@ -7,6 +7,7 @@
 #include "pprof/outline.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "pprof/comment.h"
 #include "pprof/failure.h"
@@ -16,6 +17,8 @@ enum {
     SAMPLE_TYPE = 1,
     STRING_TABLE = 6,
     TIME_NANOS = 9,
+    PERIOD_TYPE = 11,
+    PERIOD = 12,
     COMMENT = 13,
     DEFAULT_SAMPLE_TYPE = 14
 };
@@ -28,6 +31,7 @@ struct outline {
     int64_t *comments;
     size_t comment_count, comment_room;
     int64_t default_type;
+    int64_t period, period_unit;
 };
 
 static int append(struct outline *o, int64_t **list, size_t *count, size_t *room,
@@ -51,6 +55,8 @@ static int take_field(void *context, const struct tmi_field *field)
         return tmi_input_add_string(o->in, field);
     case SAMPLE_TYPE:
     case TIME_NANOS:
+    case PERIOD_TYPE:
+    case PERIOD:
     case COMMENT:
     case DEFAULT_SAMPLE_TYPE:
         break;
@@ -67,6 +73,12 @@ static int take_field(void *context, const struct tmi_field *field)
     }
     if (err == 0 && field->number == TIME_NANOS) {
         o->in->s->about.time_nanos = p->time_nanos;
+    }
+    if (err == 0 && field->number == PERIOD_TYPE && p->period_type != NULL) {
+        o->period_unit = p->period_type->unit;
+    }
+    if (err == 0 && field->number == PERIOD) {
+        o->period = p->period;
     }
     if (err == 0 && field->number == DEFAULT_SAMPLE_TYPE) {
         o->default_type = p->default_sample_type;
@@ -85,6 +97,17 @@ static int choose_columns(struct outline *o)
     }
     if (err == 0) {
         tmi_columns_choose(o->columns, names, o->type_count, preferred);
+    }
+    return err;
+}
+
+/* Of a period that is not one of bytes nothing is kept, as of one that is no number. */
+static int apply_period(struct outline *o)
+{
+    const char *unit;
+    int err = tmi_input_text(o->in, o->period_unit, &unit);
+    if (err == 0 && o->period > 0 && strcmp(unit, "bytes") == 0) {
+        o->in->s->about.period = (uint64_t)o->period;
     }
     return err;
 }
@@ -115,6 +138,7 @@ static int settle(struct outline *o)
         return tmi_pprof_fail(o->in->error, -EBADMSG, "no sample types");
     }
     int err = choose_columns(o);
+    err = err != 0 ? err : apply_period(o);
     for (size_t i = 0; err == 0 && i < o->comment_count; i++) {
         err = apply_comment(o, o->comments[i]);
     }

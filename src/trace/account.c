@@ -147,22 +147,59 @@ static void change(struct tmi_shard *shard, struct tmi_bytes gone, struct tmi_by
 
 static const struct tmi_bytes nothing = {0, 0};
 
+static struct tmi_bytes bytes_of_traced(struct tmi_holding holding)
+{
+    return (struct tmi_bytes){holding.domain, (int64_t)holding.size};
+}
+
 /* What a holding is in bytes; none if it is not traced. */
 static struct tmi_bytes bytes_of(const struct tmi_shard *shard,
                                  struct tmi_holding holding)
 {
-    return holding.site < tmi_stamp_first(shard->stamp)
-               ? nothing
-               : (struct tmi_bytes){holding.domain, (int64_t)holding.size};
+    return holding.site < tmi_stamp_first(shard->stamp) ? nothing
+                                                        : bytes_of_traced(holding);
+}
+
+/* What a holding of this epoch adds to its site's cell. */
+static struct tmi_weight weight_of(struct tmi_holding holding)
+{
+    if (tmi_sample_period == 0 || tmi_tracer_site_is_rest(holding.site)) {
+        return (struct tmi_weight){holding.size, 1};
+    }
+    if (tmi_tracer_site_is_whole(holding.site)) {
+        return (struct tmi_weight){holding.size * TMI_SAMPLE_ONE, TMI_SAMPLE_ONE};
+    }
+    return tmi_sample_weight(holding.size);
+}
+
+static void put_in(struct tmi_shard *shard, struct tmi_holding come)
+{
+    struct tmi_cell *cell = NULL;
+    if (come.site >= tmi_stamp_first(shard->stamp)) {
+        cell = tmi_shard_cell(shard, come.site); /* it exists: a site was given */
+    }
+    if (cell != NULL) {
+        struct tmi_weight weight = weight_of(come);
+        cell->alloc_bytes += weight.bytes;
+        cell->alloc_blocks += weight.blocks;
+    }
 }
 
 /* Take a holding out of its site's cell. */
 static void take_out(struct tmi_shard *shard, struct tmi_holding gone, bool temporary)
 {
-    if (gone.site >= tmi_stamp_first(shard->stamp) &&
-        !tmi_shard_count_free(shard, gone.site, gone.size, temporary)) {
-        tmi_direct_count(gone.site, gone.size);
+    if (gone.site < tmi_stamp_first(shard->stamp)) {
+        return;
     }
+    struct tmi_weight weight = weight_of(gone);
+    struct tmi_cell *cell = tmi_shard_cell(shard, gone.site);
+    if (cell == NULL) {
+        tmi_direct_count(gone.site, weight.bytes, weight.blocks);
+        return;
+    }
+    cell->free_bytes += weight.bytes;
+    cell->free_blocks += weight.blocks;
+    cell->temporary_blocks += temporary ? weight.blocks : 0;
 }
 
 void tmi_account_exchange(struct tmi_shard *shard, struct tmi_holding gone,
@@ -174,9 +211,7 @@ void tmi_account_exchange(struct tmi_shard *shard, struct tmi_holding gone,
         tmi_shard_before_fall(shard);
     }
     take_out(shard, gone, false);
-    if (come.site >= tmi_stamp_first(shard->stamp)) {
-        tmi_shard_count_alloc(shard, come.site, come.size);
-    }
+    put_in(shard, come);
     change(shard, less, more);
 }
 
@@ -196,7 +231,9 @@ TMI_COLD void tmi_account_free_directly(struct tmi_holding gone)
     }
     struct tmi_shard *shard = tmi_thread_borrow();
     if (shard == NULL) {
-        tmi_direct_count_free(stamp, gone.site, gone.domain, gone.size);
+        struct tmi_weight weight = weight_of(gone);
+        tmi_direct_count(gone.site, weight.bytes, weight.blocks);
+        change_totals(stamp, bytes_of_traced(gone), nothing);
         return;
     }
     if (tmi_tracer_catch_up(shard)) {

@@ -2,7 +2,6 @@
 /* See trace/direct.h. */
 #include "trace/direct.h"
 
-#include "trace/domain.h"
 #include "trace/memory.h"
 
 #define FIRST      512u
@@ -46,24 +45,16 @@ bool tmi_direct_is_used(void)
     return tmi_load_acquire(&used);
 }
 
-void tmi_direct_count(uint32_t id, size_t size)
+void tmi_direct_count(uint32_t id, uint64_t bytes, uint64_t blocks)
 {
     tmi_store_release(&used, true);
     struct freed *cell = cell_of(id, false);
     if (cell != NULL) {
-        tmi_add_relaxed(&cell->bytes, size);
-        if (tmi_add_relaxed(&cell->blocks, 1) == 0) {
+        tmi_add_relaxed(&cell->bytes, bytes);
+        if (tmi_add_relaxed(&cell->blocks, blocks) == 0) {
             tmi_memory_charge(sizeof *cell);
         }
     }
-}
-
-void tmi_direct_count_free(tmi_stamp stamp, uint32_t id, uint32_t domain, size_t size)
-{
-    tmi_direct_count(id, size);
-    uint32_t epoch = tmi_stamp_epoch(stamp);
-    tmi_totals_flush(&tmi_process_totals, epoch, -(int64_t)size, 0);
-    tmi_totals_flush(tmi_domain_totals(domain), epoch, -(int64_t)size, 0);
 }
 
 void tmi_direct_read(uint32_t id, struct tmi_cell *sum)

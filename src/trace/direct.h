@@ -22,12 +22,8 @@
 /* Cells up to that id can be counted in from now on; false when there is no memory. */
 bool tmi_direct_reserve(uint32_t id);
 
-/* Count a block of `size` bytes of a live site as freed; in its cell, but not in the
- * totals. */
-void tmi_direct_count(uint32_t id, size_t size);
-
-/* The same with the totals of that epoch, and of the domain, given by its slot. */
-void tmi_direct_count_free(tmi_stamp stamp, uint32_t id, uint32_t domain, size_t size);
+/* Count blocks of a live site as freed; in its cell, but not in the totals. */
+void tmi_direct_count(uint32_t id, uint64_t bytes, uint64_t blocks);
 
 /* False as long as nothing was counted here at all. */
 bool tmi_direct_is_used(void);

@@ -85,6 +85,29 @@ TMI_INLINE void *tmi_quick_alloc(void *base, size_t size, uintptr_t caller)
     return tmi_quick_count(shard, site->cell, base, size);
 }
 
+/*
+ * A block that is not sampled, in domain 0, counted in a shard that is entered: NULL when
+ * it is another, or the cell of the rest is not known yet.
+ */
+TMI_INLINE void *tmi_quick_alloc_rest(struct tmi_shard *shard, void *base, size_t size)
+{
+    struct tmi_cell *cell = shard->rest_cell;
+    int64_t until = shard->sampler.until - (int64_t)size;
+    if (TMI_UNLIKELY(cell == NULL || until <= 0 || tmi_self.domain != 0)) {
+        return NULL;
+    }
+    shard->sampler.until = until;
+    cell->alloc_bytes += size;
+    tmi_signal_fence();
+    cell->alloc_blocks++;
+    void *p = tmi_block_seal_tag(base, size, cell->tag);
+    shard->latest = p;
+    if (TMI_UNLIKELY(tmi_shard_rise(shard, (int64_t)size))) {
+        tmi_shard_flush(shard);
+    }
+    return p;
+}
+
 enum tmi_quick_freed {
     TMI_QUICK_DONE,
     TMI_QUICK_FLUSH,   /* done, but the shard is entered: tmi_quick_flush */

@@ -82,6 +82,7 @@ static void forget_quick(struct tmi_shard *shard)
 {
     memset(shard->by_caller, 0, sizeof shard->by_caller);
     memset(shard->by_tag, 0, sizeof shard->by_tag);
+    shard->rest_cell = NULL;
 }
 
 /* A cut whose number is not yet the turn's is one that others cannot know of. */

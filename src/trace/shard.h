@@ -41,6 +41,7 @@
 #include "base/compiler.h"
 #include "trace/cut.h"
 #include "trace/laststack.h"
+#include "trace/sample.h"
 #include "trace/stackrange.h"
 #include "trace/totals.h"
 
@@ -117,9 +118,11 @@ struct tmi_shard {
 
     struct tmi_known_site known[TMI_SHARD_KNOWN]; /* owner only */
     struct tmi_laststack last;                    /* owner only */
-    uint64_t looked;         /* owner only: the turn up to which it has looked */
-    struct tmi_split *split; /* atomic; NULL: no domain but 0 was met, trace/split.h */
-    uintptr_t *stack;        /* owner only: room for an unwinder */
+    uint64_t looked;            /* owner only: the turn up to which it has looked */
+    struct tmi_sampler sampler; /* owner only */
+    struct tmi_cell *rest_cell; /* owner only: of the rest in domain 0; NULL: not known */
+    struct tmi_split *split;    /* atomic; NULL: no domain but 0 was met, trace/split.h */
+    uintptr_t *stack;           /* owner only: room for an unwinder */
     size_t stack_room;
     struct tmi_stackrange range; /* owner only: its stack; for frame pointers */
     char *room;                  /* owner only: memory for chunks */

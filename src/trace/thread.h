@@ -33,6 +33,7 @@ struct tmi_thread {
     uint32_t guards;      /* calls of tmi_guard_enter that have not left */
     uint32_t retirements; /* how often the key's destructor took the shard away */
     uint32_t domain;      /* in force, by slot; set with tmi_tracer_set_domain() */
+    bool is_special;      /* a domain other than 0 is in force, or blocks are sampled */
 };
 
 extern TMI_HIDDEN TMI_THREAD_LOCAL struct tmi_thread tmi_self;

@@ -29,10 +29,11 @@ struct tmi_tracer tmi_tracer TMI_READ_MOSTLY = {
     .turn = 1,
 };
 
-static struct tmi_index sites; /* key: domain:32 node:32 */
+static struct tmi_index sites; /* key: flags:16 domain:16 node:32 */
 
-void tmi_tracer_init(int64_t lease, enum tmi_capture_way way)
+void tmi_tracer_init(int64_t lease, enum tmi_capture_way way, int64_t sample_period)
 {
+    tmi_sample_period = sample_period;
     tmi_capture_init(way);
     tmi_tracer.lease = lease / 2;
     tmi_thread_init();
@@ -44,7 +45,8 @@ void tmi_tracer_set_mode(int32_t mode)
     const size_t small = TMI_BACKEND_SMALL_MOST - sizeof(struct tmi_block) + 1;
     tmi_store_release(&tmi_tracer.mode, mode);
     tmi_store_relaxed(&tmi_tracer.plain_below, mode == TMI_MODE_OFF ? small : 0);
-    tmi_store_relaxed(&tmi_tracer.caller_below, mode == 1 ? small : 0);
+    tmi_store_relaxed(&tmi_tracer.caller_below,
+                      mode == 1 || (mode > 1 && tmi_sample_period != 0) ? small : 0);
 }
 
 /* Begin an epoch: no block that exists now is traced. TMI_LOCK_TRACER is held. */
@@ -106,6 +108,7 @@ uint32_t tmi_tracer_set_domain(uint32_t domain)
 {
     uint32_t before = tmi_self.domain;
     tmi_self.domain = domain;
+    tmi_self.is_special = domain != 0 || tmi_sample_period != 0;
     tmi_signal_fence();
     if (tmi_self.own != NULL) {
         tmi_self.own->turn = 0; /* its next operation enters by the slow way */
@@ -120,7 +123,17 @@ uint32_t tmi_tracer_site_node(uint32_t site)
 
 uint32_t tmi_tracer_site_domain(uint32_t site)
 {
-    return (uint32_t)(tmi_index_key(&sites, site) >> 32);
+    return (uint32_t)(tmi_index_key(&sites, site) >> 32) & TMI_DOMAIN_MOST;
+}
+
+bool tmi_tracer_site_is_whole(uint32_t site)
+{
+    return (tmi_index_key(&sites, site) >> 32 & TMI_SITE_WHOLE) != 0;
+}
+
+bool tmi_tracer_site_is_rest(uint32_t site)
+{
+    return (tmi_index_key(&sites, site) >> 32 & TMI_SITE_REST) != 0;
 }
 
 uint32_t tmi_tracer_site_count(void)
@@ -141,6 +154,7 @@ bool tmi_tracer_catch_up(struct tmi_shard *shard)
     tmi_shard_look(shard, turn);
     shard->turn = turn;
     tmi_signal_fence(); /* a handler may change the domain before, or after */
+    tmi_self.is_special = tmi_self.domain != 0 || tmi_sample_period != 0;
     if (tmi_self.domain != 0) {
         shard->turn = 0;
     }
@@ -359,4 +373,27 @@ TMI_NOINLINE uint32_t tmi_tracer_site_in(struct tmi_shard *shard, uintptr_t call
     uint32_t site = find_site_in(shard, key, node, domain);
     tmi_errno_set(saved);
     return site;
+}
+
+/* The site of a domain's blocks that are not sampled. */
+static uint32_t rest_of(struct tmi_shard *shard, uint32_t domain)
+{
+    int saved = tmi_errno_get();
+    uint32_t site = site_of_node(shard, 0, domain | TMI_SITE_REST);
+    if (domain == 0 && site != 0) {
+        shard->rest_cell = tmi_shard_cell(shard, site); /* trace/quick.h knows it now */
+    }
+    tmi_errno_set(saved);
+    return site;
+}
+
+uint32_t tmi_tracer_site_special(struct tmi_shard *shard, uintptr_t caller,
+                                 const uintptr_t *frame, size_t size)
+{
+    uint32_t domain = tmi_self.domain;
+    if (tmi_sample_period != 0 && !tmi_sample_hits(&shard->sampler, size)) {
+        return rest_of(shard, domain);
+    }
+    return domain == 0 ? tmi_tracer_site(shard, caller, frame)
+                       : tmi_tracer_site_in(shard, caller, frame, domain);
 }

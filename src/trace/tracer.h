@@ -51,14 +51,14 @@ struct tmi_tracer {
     int64_t lease;       /* of each shard; set before tracing first starts */
     size_t plain_below;  /* atomic; below this many bytes malloc need not look further:
                             nothing is traced, and mimalloc calls it small; or 0 */
-    size_t caller_below; /* atomic; the same with one frame */
+    size_t caller_below; /* atomic; the same with one frame, or with sampling */
 };
 
 extern TMI_HIDDEN struct tmi_tracer tmi_tracer;
 
 /* What the entry points do at the first allocation of the process, and main's
  * constructor. */
-void tmi_tracer_init(int64_t lease, enum tmi_capture_way way);
+void tmi_tracer_init(int64_t lease, enum tmi_capture_way way, int64_t sample_period);
 
 /* TMI_MODE_OFF ends the time of TMI_MODE_BOOT. */
 void tmi_tracer_set_mode(int32_t mode);
@@ -73,6 +73,17 @@ uint32_t tmi_tracer_set_domain(uint32_t domain);
 /* The node and domain (its slot) of a site. */
 uint32_t tmi_tracer_site_node(uint32_t site);
 uint32_t tmi_tracer_site_domain(uint32_t site);
+
+/*
+ * Sites that are not like others, when blocks are sampled (trace/sample.h): a flag added
+ * to the domain. A whole one is of a resource that is always recorded and counts as one;
+ * the rest is what no point lies in, without a stack.
+ */
+#define TMI_SITE_WHOLE ((uint32_t)1 << 16)
+#define TMI_SITE_REST  ((uint32_t)1 << 17)
+
+bool tmi_tracer_site_is_whole(uint32_t site);
+bool tmi_tracer_site_is_rest(uint32_t site);
 uint32_t tmi_tracer_site_count(void);
 
 TMI_INLINE bool tmi_tracer_is_off(void)
@@ -164,9 +175,13 @@ TMI_INLINE uint32_t tmi_tracer_site(struct tmi_shard *shard, uintptr_t caller,
     return tmi_tracer_site_of_caller(shard, caller, frame);
 }
 
-/* The same in any domain, whichever is in force. */
+/* The same in any domain, whichever is in force; the flags above may be added to it. */
 uint32_t tmi_tracer_site_in(struct tmi_shard *shard, uintptr_t caller,
                             const uintptr_t *frame, uint32_t domain);
+
+/* The same for a block of `size` bytes in the domain in force, sampled or not. */
+uint32_t tmi_tracer_site_special(struct tmi_shard *shard, uintptr_t caller,
+                                 const uintptr_t *frame, size_t size);
 
 /* A block of domain 0; others count in trace/account.h. */
 TMI_INLINE void tmi_tracer_count_alloc(struct tmi_shard *shard, uint32_t site,
@@ -186,7 +201,7 @@ TMI_INLINE void tmi_tracer_count_free(struct tmi_shard *shard, uint32_t site, si
         tmi_shard_before_fall(shard);
         if (TMI_UNLIKELY(
                 !tmi_shard_count_free(shard, site, size, shard->latest == block))) {
-            tmi_direct_count(site, size);
+            tmi_direct_count(site, size, 1);
         }
         tmi_shard_add(shard, -(int64_t)size);
     }

@@ -252,6 +252,7 @@ static int add_about(struct tmi_merge *m, const struct tmi_snapshot_about *from)
         (from->time_nanos != 0 && from->time_nanos < to->time_nanos)) {
         to->time_nanos = from->time_nanos;
     }
+    to->period = from->period > to->period ? from->period : to->period;
     add_up(&to->current, from->current);
     add_up(&to->peak, from->peak);
     add_up(&to->overhead, from->overhead);

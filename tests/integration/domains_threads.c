@@ -315,6 +315,12 @@ Test(domains_threads, within_the_bound_with_a_small_lease)
     expect_right((const char *const[]){"TMALLOC_LEASE=1000", NULL});
 }
 
+Test(domains_threads, within_the_bound_with_sampling)
+{
+    expect_right((const char *const[]){"TMALLOC_SAMPLE=2000", NULL});
+    expect_right((const char *const[]){"TMALLOC_SAMPLE=2000", "TMALLOC_LEASE=0", NULL});
+}
+
 Test(domains_threads, register_the_same_names)
 {
     scenario_expect("register", "8", NULL);

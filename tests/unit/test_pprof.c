@@ -124,6 +124,7 @@ static void expect_equal(const struct tm_snapshot *a, const struct tm_snapshot *
     cr_assert_eq(a->about.current, b->about.current);
     cr_assert_eq(a->about.peak, b->about.peak);
     cr_assert_eq(a->about.overhead, b->about.overhead);
+    cr_assert_eq(a->about.period, b->about.period);
     cr_assert_eq(a->about.time_nanos, b->about.time_nanos);
     cr_assert_eq(a->module_count, b->module_count);
     for (uint32_t i = 0; i < a->module_count; i++) {
@@ -172,6 +173,7 @@ static struct tm_snapshot *full_snapshot(void)
     s->about.current = 1234567890123;
     s->about.peak = UINT64_MAX;
     s->about.overhead = 99;
+    s->about.period = 524288;
     s->about.time_nanos = 1700000000123456789;
     tmi_snapshot_add_module(s, &modules[0]);
     tmi_snapshot_add_module(s, &modules[1]);
@@ -291,6 +293,9 @@ Test(pprof, the_file_is_what_the_format_says)
     cr_assert_str_eq(string_of(p, p->default_sample_type), "inuse_space");
     cr_assert_str_eq(string_of(p, 0), "");
     cr_assert_eq(p->time_nanos, 1700000000123456789);
+    cr_assert_eq(p->period, 524288);
+    cr_assert_str_eq(string_of(p, p->period_type->type), "space");
+    cr_assert_str_eq(string_of(p, p->period_type->unit), "bytes");
     cr_assert(has_comment(p, "tmalloc.traceback_limit=25"));
     cr_assert(has_comment(p, "tmalloc.kind=peak"));
     cr_assert(has_comment(p, "tmalloc.current=1234567890123"));

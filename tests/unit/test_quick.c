@@ -20,7 +20,7 @@ static const uintptr_t first_caller = 0x7f0000001000;
 static struct tmi_shard *begin(int64_t lease)
 {
     tmi_block_init();
-    tmi_tracer_init(lease, TMI_CAPTURE_FAST);
+    tmi_tracer_init(lease, TMI_CAPTURE_FAST, 0);
     tmi_tracer_set_mode(TMI_MODE_OFF);
     cr_assert_eq(tmi_tracer_start(1), 0);
     struct tmi_shard *shard = tmi_tracer_enter(false);

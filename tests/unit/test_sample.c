@@ -1,186 +1,103 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Samples read by hand against protobuf-c: literal ones in every spelling that the format
- * allows, and many damaged ones. What is taken has the content that protobuf-c finds, and
- * what protobuf-c refuses is refused.
+ * Sampling against libm: how often a block of a size is hit, whatever is allocated
+ * beside it, and what it then counts as.
  */
-#include "pprof/sample.h"
+#include "trace/sample.h"
 
 #include <criterion/criterion.h>
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
+#include <math.h>
 
-#include "profile.pb-c.h"
-#include "support/random.h"
+#include "../support/random.h"
 
-const struct tmi_service *tmi_service(void)
+static const size_t sizes[] = {1, 16, 100, 700, 1000, 3000, 20000};
+#define SIZES (sizeof sizes / sizeof *sizes)
+
+/* Within five standard deviations of what a binomial distribution has. */
+static void expect_frequency(size_t hits, size_t tries, double p)
 {
-    return NULL;
+    double mean = p * (double)tries;
+    double deviation = sqrt(mean * (1 - p));
+    cr_assert_leq(fabs((double)hits - mean), 5 * deviation + 1, "%zu of %zu, p = %g",
+                  hits, tries, p);
 }
 
-static struct tmi_input in;
-static struct tmi_sample sample;
-static struct tmi_error error;
-
-static void begin(void)
+static double probability(size_t size)
 {
-    struct tm_snapshot *s = tmi_snapshot_create(1);
-    int fd = memfd_create("file", MFD_CLOEXEC);
-    char path[64];
-    cr_assert_eq(write(fd, "\x32", 2), 2);
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    cr_assert_eq(tmi_input_begin(&in, path, s, &error), 0, "%s", error.text);
-    close(fd);
+    return -expm1(-(double)size / (double)tmi_sample_period);
 }
 
-static void end(void)
+Test(sample, each_size_alone)
 {
-    tm_snapshot_free(in.s);
-    tmi_input_end(&in);
-}
-
-TestSuite(sample, .init = begin, .fini = end, .timeout = 60);
-
-/* A Profile with one field, which is the sample. */
-static int read_sample(uint8_t *bytes, size_t len)
-{
-    in.bytes = bytes;
-    in.len = len;
-    struct tmi_wire wire = {.bytes = bytes, .len = len};
-    struct tmi_field field;
-    if (tmi_wire_next(&wire, &field) <= 0 || field.bytes != len || field.number != 2) {
-        return -ERANGE;
-    }
-    return tmi_sample_read(&sample, &in, &field);
-}
-
-#define READ(literal) read_sample((uint8_t *)literal, sizeof(literal) - 1)
-
-Test(sample, packed_and_one_by_one)
-{
-    cr_assert_eq(READ("\x12\x0D\x0A\x03\x01\x80\x01\x12\x01\x05\x1A\x03\x08\x02\x18"),
-                 -EBADMSG, "the last byte is missing");
-    cr_assert_eq(READ("\x12\x0E\x0A\x03\x01\x80\x01\x12\x01\x05\x1A\x04\x08\x02\x18\x07"),
-                 0, "%s", error.text);
-    cr_assert_eq(sample.id_count, 2);
-    cr_assert(sample.ids[0] == 1 && sample.ids[1] == 128);
-    cr_assert(sample.value_count == 1 && sample.values[0] == 5);
-    cr_assert_eq(sample.label_count, 1);
-    cr_assert(sample.labels[0].key == 2 && sample.labels[0].num == 7);
-    cr_assert_eq(sample.labels[0].str, 0);
-    cr_assert_eq(READ("\x12\x0B\x08\x03\x10\x09\x0A\x01\x04\x08\x05\x1A\x00"), 0);
-    cr_assert_eq(sample.id_count, 3, "both ways in one sample");
-    cr_assert(sample.ids[0] == 3 && sample.ids[1] == 4 && sample.ids[2] == 5);
-    cr_assert(sample.value_count == 1 && sample.values[0] == 9);
-    cr_assert_eq(READ("\x12\x00"), 0);
-    cr_assert(sample.id_count == 0 && sample.value_count == 0 && sample.label_count == 0);
-    cr_assert_eq(READ("\x12\x02\x0A\x00"), 0, "packed, none");
-}
-
-Test(sample, what_it_refuses)
-{
-    cr_assert_eq(READ("\x10\x01"), -EBADMSG, "a number for a sample");
-    cr_assert_eq(READ("\x12\x02\x0A\x01"), -EBADMSG, "longer than the sample");
-    cr_assert_eq(READ("\x12\x03\x0A\x01\x80"), -EBADMSG, "half a number");
-    cr_assert_eq(READ("\x12\x05\x0D\x01\x02\x03\x04"), -EBADMSG, "four bytes for an id");
-    cr_assert_eq(READ("\x12\x02\x18\x01"), -EBADMSG, "a number for a label");
-    cr_assert_eq(READ("\x12\x04\x1A\x02\x0A\x00"), -EBADMSG, "a text for a key");
-    cr_assert_eq(READ("\x12\x02\x20\x01"), 0, "an unknown field is not ours to judge");
-}
-
-/* As large as one may be; and one byte more. */
-Test(sample, large_ones)
-{
-    static uint8_t bytes[(1 << 20) + 64];
-    memcpy(bytes, "\x12\xFC\xFF\x3F\x0A\xF8\xFF\x3F", 8);
-    memset(bytes + 8, 0x7F, (1 << 20) - 8);
-    cr_assert_eq(read_sample(bytes, 1 << 20), 0, "%s", error.text);
-    cr_assert_eq(sample.id_count, (1 << 20) - 8);
-    memcpy(bytes, "\x12\xFD\xFF\x3F\x0A\xF9\xFF\x3F", 8);
-    bytes[1 << 20] = 0x7F;
-    cr_assert_eq(read_sample(bytes, (1 << 20) + 1), -EBADMSG);
-}
-
-static void compare(const Perftools__Profiles__Sample *expected)
-{
-    cr_assert_eq(sample.id_count, expected->n_location_id);
-    cr_assert_eq(sample.value_count, expected->n_value);
-    cr_assert_eq(sample.label_count, expected->n_label);
-    for (size_t i = 0; i < sample.id_count; i++) {
-        cr_assert_eq(sample.ids[i], expected->location_id[i]);
-    }
-    for (size_t i = 0; i < sample.value_count; i++) {
-        cr_assert_eq((int64_t)sample.values[i], expected->value[i]);
-    }
-    for (size_t i = 0; i < sample.label_count; i++) {
-        cr_assert_eq(sample.labels[i].key, expected->label[i]->key);
-        cr_assert_eq(sample.labels[i].str, expected->label[i]->str);
-        cr_assert_eq(sample.labels[i].num, expected->label[i]->num);
+    tmi_sample_period = 1000;
+    for (size_t i = 0; i < SIZES; i++) {
+        struct tmi_sampler sampler = {0, 1 + i};
+        size_t hits = 0;
+        for (int n = 0; n < 200000; n++) {
+            hits += tmi_sample_hits(&sampler, sizes[i]);
+            cr_assert_geq(sampler.until, 1);
+        }
+        expect_frequency(hits, 200000, probability(sizes[i]));
     }
 }
 
-/* A sound sample: about half of its numbers are of one byte, the others of any length. */
-static size_t write_sample(uint64_t *state, uint8_t *out)
+Test(sample, sizes_mixed)
 {
-    uint64_t ids[20];
-    int64_t values[5];
-    Perftools__Profiles__Label labels[3];
-    Perftools__Profiles__Label *list[3];
-    for (size_t i = 0; i < 20; i++) {
-        ids[i] = next_random(state) >> random_below(state, 64);
+    uint64_t dice = 5;
+    struct tmi_sampler sampler = {0, 77};
+    size_t hits[SIZES] = {0};
+    size_t tries[SIZES] = {0};
+    tmi_sample_period = 1000;
+    for (int n = 0; n < 1000000; n++) {
+        size_t i = random_below(&dice, SIZES);
+        tries[i]++;
+        hits[i] += tmi_sample_hits(&sampler, sizes[i]);
     }
+    for (size_t i = 0; i < SIZES; i++) {
+        expect_frequency(hits[i], tries[i], probability(sizes[i]));
+    }
+}
+
+Test(sample, nothing_is_never_hit)
+{
+    struct tmi_sampler sampler = {0, 3};
+    tmi_sample_period = 1;
+    for (int n = 0; n < 1000; n++) {
+        cr_assert(!tmi_sample_hits(&sampler, 0));
+    }
+}
+
+Test(sample, samplers_that_nobody_seeded_differ)
+{
+    struct tmi_sampler a = {0};
+    struct tmi_sampler b = {0};
+    tmi_sample_period = (int64_t)1 << 40;
+    tmi_sample_hits(&a, 1);
+    tmi_sample_hits(&b, 1);
+    cr_assert_neq(a.until, b.until);
+}
+
+Test(sample, weights_are_those_of_libm)
+{
+    static const int64_t periods[] = {1, 7, 1000, 524288, (int64_t)1 << 40};
+    uint64_t dice = 9;
     for (size_t i = 0; i < 5; i++) {
-        values[i] = (int64_t)(next_random(state) >> random_below(state, 64));
+        tmi_sample_period = periods[i];
+        for (int n = 0; n < 2000; n++) {
+            size_t size = 1 + random_below(&dice, (uint64_t)1 << random_below(&dice, 45));
+            struct tmi_weight weight = tmi_sample_weight(size);
+            double blocks = (double)TMI_SAMPLE_ONE / probability(size);
+            double bytes = blocks * (double)size;
+            cr_assert_leq(fabs((double)weight.blocks - blocks), 0.501 + blocks * 1e-12);
+            cr_assert_leq(fabs((double)weight.bytes - bytes), 0.501 + bytes * 1e-12);
+        }
     }
-    for (size_t i = 0; i < 3; i++) {
-        labels[i] = (Perftools__Profiles__Label)PERFTOOLS__PROFILES__LABEL__INIT;
-        labels[i].key = (int64_t)random_below(state, 300);
-        labels[i].str = (int64_t)random_below(state, 2);
-        labels[i].num = (int64_t)(next_random(state) >> random_below(state, 64));
-        labels[i].num_unit = (int64_t)random_below(state, 2);
-        list[i] = &labels[i];
-    }
-    Perftools__Profiles__Sample one = PERFTOOLS__PROFILES__SAMPLE__INIT;
-    one.n_location_id = random_below(state, 21);
-    one.location_id = ids;
-    one.n_value = random_below(state, 6);
-    one.value = values;
-    one.n_label = random_below(state, 4);
-    one.label = list;
-    Perftools__Profiles__Sample *samples = &one;
-    Perftools__Profiles__Profile profile = PERFTOOLS__PROFILES__PROFILE__INIT;
-    profile.n_sample = 1;
-    profile.sample = &samples;
-    return perftools__profiles__profile__pack(&profile, out);
 }
 
-Test(sample, as_protobuf_c_reads_them)
+Test(sample, sums_are_rounded)
 {
-    uint64_t state = 4;
-    unsigned taken = 0, refused = 0;
-    for (int round = 0; round < 40000; round++) {
-        uint8_t bytes[1024];
-        size_t len = write_sample(&state, bytes);
-        for (uint64_t n = random_below(&state, 3); n > 0; n--) {
-            bytes[random_below(&state, len)] ^= (uint8_t)(1u << random_below(&state, 8));
-        }
-        Perftools__Profiles__Profile *p =
-            perftools__profiles__profile__unpack(NULL, len, bytes);
-        int err = read_sample(bytes, len);
-        if (err == 0) {
-
-            cr_assert_not_null(p);
-            cr_assert_eq(p->n_sample, 1);
-            compare(p->sample[0]);
-        }
-        taken += err == 0;
-        refused += p == NULL;
-        if (p != NULL) {
-            perftools__profiles__profile__free_unpacked(p, NULL);
-        }
-    }
-    cr_assert(taken > 10000 && refused > 5000, "%u, %u", taken, refused);
+    cr_assert_eq(tmi_sample_whole(0), 0);
+    cr_assert_eq(tmi_sample_whole(5 * TMI_SAMPLE_ONE), 5);
+    cr_assert_eq(tmi_sample_whole(5 * TMI_SAMPLE_ONE + TMI_SAMPLE_ONE / 2), 6);
+    cr_assert_eq(tmi_sample_whole(5 * TMI_SAMPLE_ONE - TMI_SAMPLE_ONE / 2 - 1), 4);
 }

@@ -112,7 +112,7 @@ static void *own_shard(void *number)
         tmi_shard_count_alloc(shard, id, 10);
         tmi_shard_add(shard, 10);
         if (!tmi_shard_count_free(shard, id, 10, true)) {
-            tmi_direct_count(id, 10);
+            tmi_direct_count(id, 10, 1);
         }
         tmi_shard_add(shard, -10);
         if (one_in(&random, 1000)) {
