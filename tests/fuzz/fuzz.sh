@@ -23,13 +23,13 @@ cd "$out"
 # NAME RUNS MAX_LEN SOURCES, these below src or the build's src; -l are libraries.
 harnesses() {
     cat <<'ROWS'
-load 20000 8192 pprof/*.c view/*.c profile.pb-c.c base/arena.c base/sys.c -lprotobuf-c -lz
-cfi 200000 256 trace/cfi.c trace/cfi_row.c trace/cursor.c
-option 100000 1024 base/option.c base/wrapper.c base/report.c base/writer.c
+load 10000 8192 pprof/*.c view/*.c profile.pb-c.c base/arena.c base/sys.c -lprotobuf-c -lz
+cfi 100000 256 trace/cfi.c trace/cfi_row.c trace/cursor.c
+option 50000 1024 base/option.c base/wrapper.c base/report.c base/writer.c
 wrapper 50000 256 base/wrapper.c
-path 100000 1024 symbol/path.c symbol/demangle.c -lstdc++
+path 50000 1024 symbol/path.c symbol/demangle.c -lstdc++
 match 50000 256 view/match.c view/utf8.c
-symbol 4000 8192 symbol/*.c view/*.c base/arena.c base/sys.c base/wrapper.c -ldw -lelf -lstdc++
+symbol 2000 8192 symbol/*.c view/*.c base/arena.c base/sys.c base/wrapper.c -ldw -lelf -lstdc++
 ROWS
 }
 
