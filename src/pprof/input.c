@@ -78,6 +78,11 @@ int tmi_input_text(struct tmi_input *in, int64_t index, const char **out)
     return string->text == NULL ? tmi_input_no_memory(in) : 0;
 }
 
+void tmi_input_point_at(struct tmi_input *in, int64_t index)
+{
+    in->at = (size_t)(in->strings[index].bytes - in->bytes);
+}
+
 int tmi_input_check_size(struct tmi_input *in, const struct tmi_field *field)
 {
     return field->bytes <= MESSAGE_MOST

@@ -52,6 +52,9 @@ int tmi_input_add_string(struct tmi_input *in, const struct tmi_field *field);
 /* The snapshot's copy of a string of the table. */
 int tmi_input_text(struct tmi_input *in, int64_t index, const char **out);
 
+/* Makes messages name the place of a string, of which there is the text. */
+void tmi_input_point_at(struct tmi_input *in, int64_t index);
+
 /* `column` with room for one more item, perhaps moved; NULL without memory. */
 void *tmi_input_widen(struct tmi_input *in, void *column, size_t item_bytes, size_t count,
                       size_t *room);

@@ -121,7 +121,10 @@ static int apply_comment(struct outline *o, int64_t index)
     }
     err = tmi_comment_apply(o->in->s, text);
     if (err == -EBADMSG) {
-        return tmi_pprof_fail(o->in->error, err, "malformed comment: %.100s", text);
+        tmi_input_point_at(o->in, index);
+        return tmi_pprof_fail(o->in->error, err,
+                              "byte %zu of the content: malformed comment: %.100s",
+                              o->in->at, text);
     }
     return err == 0 ? 0 : tmi_input_no_memory(o->in);
 }

@@ -386,6 +386,24 @@ WRONG(peak_empty, (profile.n_comment = 1, strings[LIMIT] = "tmalloc.peak="),
 WRONG(peak_words, (profile.n_comment = 1, strings[LIMIT] = "tmalloc.current=-1\n\033[2J"),
       "malformed comment: tmalloc.current=-1??[2J")
 
+/* The offset is that of the text: the table is packed last but for numbers and comments.
+ */
+Test(wrong, the_place_of_a_comment_is_told)
+{
+    profile.n_comment = 1;
+    strings[LIMIT] = "tmalloc.pid=none";
+    size_t len = perftools__profiles__profile__get_packed_size(&profile);
+    uint8_t *bytes = malloc(len);
+    perftools__profiles__profile__pack(&profile, bytes);
+    const uint8_t *text = memmem(bytes, len, strings[LIMIT], strlen(strings[LIMIT]));
+    cr_assert_not_null(text);
+    char expected[128];
+    snprintf(expected, sizeof expected, "byte %zu of the content: malformed comment",
+             (size_t)(text - bytes));
+    free(bytes);
+    refuse(expected);
+}
+
 /* A single message that is larger than any stack can be. */
 Test(wrong, giant_sample)
 {
