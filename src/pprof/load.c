@@ -25,7 +25,7 @@
 #include "pprof/ids.h"
 #include "pprof/input.h"
 #include "pprof/outline.h"
-#include "pprof/sample.h"
+#include "pprof/wire_sample.h"
 #include "profile.pb-c.h"
 #include "view/map.h"
 
@@ -51,7 +51,7 @@ struct load {
     size_t function_count, function_room;
     struct tmi_ids function_ids, mapping_ids, location_ids;
     struct tmi_map domains;
-    struct tmi_sample sample; /* the one in work */
+    struct tmi_wire_sample sample; /* the one in work */
     struct tmi_columns columns;
     uint64_t totals[TMI_VALUE_COUNT];
     uint32_t *frames; /* of one sample */
@@ -232,7 +232,8 @@ struct labels {
     const char *domain_name; /* NULL when there is none */
 };
 
-static int take_label(struct load *l, const struct tmi_label *from, struct labels *labels)
+static int take_label(struct load *l, const struct tmi_wire_label *from,
+                      struct labels *labels)
 {
     const char *key;
     int err = tmi_input_text(&l->in, from->key, &key);
@@ -258,7 +259,7 @@ static int take_label(struct load *l, const struct tmi_label *from, struct label
     return 0;
 }
 
-static int take_labels(struct load *l, const struct tmi_sample *from,
+static int take_labels(struct load *l, const struct tmi_wire_sample *from,
                        struct labels *labels)
 {
     int err = 0;
@@ -277,7 +278,7 @@ static int take_labels(struct load *l, const struct tmi_sample *from,
     return position < 0 || err != 0 ? tmi_input_no_memory(&l->in) : 0;
 }
 
-static int take_values(struct load *l, const struct tmi_sample *from,
+static int take_values(struct load *l, const struct tmi_wire_sample *from,
                        uint64_t values[TMI_VALUE_COUNT])
 {
     if (from->value_count != l->columns.types) {
@@ -314,7 +315,8 @@ static int use_unknown(struct load *l)
     return 0;
 }
 
-static int take_frames(struct load *l, const struct tmi_sample *from, uint32_t *count)
+static int take_frames(struct load *l, const struct tmi_wire_sample *from,
+                       uint32_t *count)
 {
     size_t n = from->id_count;
     while (n >= l->frame_room) {
@@ -336,7 +338,7 @@ static int take_frames(struct load *l, const struct tmi_sample *from, uint32_t *
     return n == 0 ? use_unknown(l) : 0;
 }
 
-static int take_sample(struct load *l, const struct tmi_sample *from)
+static int take_sample(struct load *l, const struct tmi_wire_sample *from)
 {
     struct labels labels = {0};
     uint64_t values[TMI_VALUE_COUNT];
@@ -361,7 +363,7 @@ static int take_samples(void *context, const struct tmi_field *field)
     if (field->number != SAMPLE) {
         return 0;
     }
-    int err = tmi_sample_read(&l->sample, &l->in, field);
+    int err = tmi_wire_sample_read(&l->sample, &l->in, field);
     return err == 0 ? take_sample(l, &l->sample) : err;
 }
 

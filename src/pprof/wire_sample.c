@@ -12,7 +12,7 @@
  * refused here: a known number with a type that is not its, content that does not end
  * with the message.
  */
-#include "pprof/sample.h"
+#include "pprof/wire_sample.h"
 
 #include <errno.h>
 
@@ -80,7 +80,7 @@ static int append_field(struct tmi_input *in, const struct tmi_wire *wire,
     return 0;
 }
 
-static int append_label(struct tmi_sample *sample, struct tmi_input *in,
+static int append_label(struct tmi_wire_sample *sample, struct tmi_input *in,
                         const struct tmi_wire *wire, const struct tmi_field *field)
 {
     void *grown = tmi_input_widen(in, sample->labels, sizeof *sample->labels,
@@ -89,8 +89,8 @@ static int append_label(struct tmi_sample *sample, struct tmi_input *in,
         return tmi_input_no_memory(in);
     }
     sample->labels = grown;
-    struct tmi_label *label = &sample->labels[sample->label_count++];
-    *label = (struct tmi_label){0};
+    struct tmi_wire_label *label = &sample->labels[sample->label_count++];
+    *label = (struct tmi_wire_label){0};
     struct tmi_wire content = {
         .bytes = wire->bytes, .len = field->start + field->bytes, .at = field->content};
     struct tmi_field part;
@@ -110,7 +110,7 @@ static int append_label(struct tmi_sample *sample, struct tmi_input *in,
     return more < 0 ? malformed(in) : 0;
 }
 
-static int append_part(struct tmi_sample *sample, struct tmi_input *in,
+static int append_part(struct tmi_wire_sample *sample, struct tmi_input *in,
                        const struct tmi_wire *wire, const struct tmi_field *part)
 {
     switch (part->number) {
@@ -129,8 +129,8 @@ static int append_part(struct tmi_sample *sample, struct tmi_input *in,
     }
 }
 
-int tmi_sample_read(struct tmi_sample *sample, struct tmi_input *in,
-                    const struct tmi_field *field)
+int tmi_wire_sample_read(struct tmi_wire_sample *sample, struct tmi_input *in,
+                         const struct tmi_field *field)
 {
     sample->id_count = sample->value_count = sample->label_count = 0;
     if (field->type != TMI_WIRE_LENGTH_DELIMITED) {
