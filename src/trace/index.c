@@ -94,8 +94,13 @@ uint32_t tmi_index_find(const struct tmi_index *index, uint64_t key)
 {
     struct tmi_index_table *table = tmi_load_acquire(&index->table);
     uint32_t id = 0;
-    if (table != NULL) {
+    while (table != NULL) {
         probe(index, table, key, &id);
+        struct tmi_index_table *now = tmi_load_acquire(&index->table);
+        if (TMI_LIKELY(id != 0 || now == table)) {
+            break;
+        }
+        table = now; /* the other one may have been emptied while it was read */
     }
     return id;
 }
@@ -128,6 +133,9 @@ static struct tmi_index_table *grow(struct tmi_index *index)
     }
     table->used = old == NULL ? 0 : old->used;
     tmi_store_release(&index->table, table); /* pairs with the acquire in find */
+    if (old != NULL) {
+        tmi_memory_discard(old, table_bytes(old->mask + 1));
+    }
     return table;
 }
 

@@ -8,11 +8,11 @@
  *     slots   hash, id       open addressing, at most 3/4 full, doubled into a new table
  *
  * Reading takes no lock: a slot is published with release after its key is written, and a
- * table after it is filled; a superseded table stays mapped, for readers still in it (all
- * of them together are no larger than the newest). Writers hold the caller's lock.
- * A slot has 32 bits of its key's hash, so that only keys that are right are looked at,
- * and none when the table grows. Costs 8 bytes a key, 11 to 22 for its slot, and as much
- * as that at most for tables that were superseded; the first ones take a page each.
+ * table after it is filled. A superseded table stays mapped, for readers still in it, but
+ * its pages are given back: whoever finds nothing there looks into its successor. Writers
+ * hold the caller's lock. A slot has 32 bits of its key's hash, so that only keys that
+ * are right are looked at, and none when the table grows. Costs 8 bytes a key (16 when
+ * its segment is new) and 11 to 22 for its slot; the first ones take a page each.
  */
 #ifndef TMI_INDEX_H
 #define TMI_INDEX_H

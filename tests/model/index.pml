@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * trace/index.c, on which the call tree stands: readers without a lock, writers with one;
- * a full table is superseded by a larger one; forgetting empties it slot by slot.
- * A key hashes to key % slots; a table is at most half full.
+ * a full table is superseded by a larger one, and emptied; forgetting empties the current
+ * one slot by slot. A key hashes to key % slots; here a table is at most half full.
  *
- * Holds: a key that is found is that key; and no key gets a second id between two
- * forgettings, whichever of two threads comes first.
+ * Holds: a key that is found is that key; what was added is found; and no key gets a
+ * second id between two forgettings, whichever of two threads comes first.
  */
 #define KEYS 3
 
@@ -23,6 +23,16 @@ inline slot_of(tab_large, at) {
     if
     :: tab_large -> slot = large[at]
     :: else -> slot = small[at]
+    fi
+}
+
+/* find(): what is not found in a table that was superseded is looked for once more */
+inline find(key)
+{
+    probe(key);
+    if
+    :: found == 0 && in_large != is_large -> probe(key)
+    :: else
     fi
 }
 
@@ -81,7 +91,9 @@ inline make_room()
             i++
         :: else -> break
         od;
-        is_large = true
+        is_large = true;
+        small[1] = 0;
+        small[0] = 0
     :: else
     fi
 }
@@ -94,13 +106,15 @@ proctype thread(byte one; byte two)
     byte at;
     byte i;
     byte epoch;
+    byte known;
     bool in_large;
     byte round = 0;
     do
     :: round < 2 ->
         round++;
-        epoch = forgot;
-        probe(key);
+        atomic { epoch = forgot; known = id_of[key] }
+        find(key);
+        assert(found != 0 || known == 0 || forgot != epoch);
         if
         :: found == 0 ->
             atomic { !locked -> locked = true }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "../support/random.h"
+#include "trace/memory.h"
 #include "trace/module.h"
 
 #define DEEPEST 40
@@ -39,6 +40,20 @@ static void expect_stack(uint32_t leaf, const uintptr_t *newest_first, size_t n)
         node = tmi_tree_parent(node);
     }
     cr_assert_eq(node, 0, "the root is above the oldest frame");
+}
+
+/* However many there are: the tree is what tracing needs most memory for. */
+Test(tree, a_node_costs_forty_bytes_at_most)
+{
+    uint32_t location = tmi_tree_locate((uintptr_t)tmi_tree_intern + 1);
+    size_t before = tmi_memory_bytes();
+    uint32_t node = 0;
+    for (uint32_t n = 1; n <= 1 << 20; n++) {
+        node = tmi_tree_child(node, location);
+        cr_assert_eq(node, n);
+        size_t bytes = tmi_memory_bytes() - before;
+        cr_assert(n < 8192 || bytes <= 40ul * n, "%u nodes, %zu bytes", n, bytes);
+    }
 }
 
 Test(tree, a_stack_comes_out_as_it_went_in)
