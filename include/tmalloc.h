@@ -99,10 +99,36 @@ TM_API tm_traced_memory_t tm_get_traced_memory(void);
 TM_API void tm_reset_peak(void);
 
 /*
- * Bytes that tracing itself uses: call tree, counters, thread records. The 16-byte header
- * before each block is part of the block's allocation and is not in it. Thread safe.
+ * Bytes that tracing itself uses: call tree, counters, thread records, in whole pages;
+ * what the kernel counts as resident for them is within 1 % of it once it is a few
+ * megabytes. Neither snapshots are in it, nor the headers before blocks:
+ * tm_get_tracing_memory() tells those apart. TMALLOC_MAX_MEMORY bounds it (1 GiB unless
+ * set). Thread safe, signal safe.
  */
 TM_API size_t tm_get_tracemalloc_memory(void);
+
+/* What tm_get_tracing_memory() tells. */
+typedef struct tm_tracing_memory {
+    size_t tables;  /* as tm_get_tracemalloc_memory() has it, in bytes */
+    size_t headers; /* 16 bytes before each traced block that is live */
+    size_t limit;   /* TMALLOC_MAX_MEMORY in bytes; SIZE_MAX when there is no bound */
+    uint64_t cuts;  /* how often a new stack was met for which there was no room */
+} tm_tracing_memory_t;
+
+/*
+ * What tracing costs, in parts. Headers are part of the blocks' allocations: every block
+ * has one, also those that are not traced, and over-aligned ones have 16 bytes more.
+ *
+ * When the tables have taken two thirds of the limit, no new stacks are stored: a block
+ * of such a stack goes to the longest outer part of it that is known, with a newest frame
+ * of which nothing is known (address 0); and when there is no room for that either, to a
+ * stack of that one frame. One warning is written to stderr. The rest of the limit is for
+ * counting what is stored in further threads, and for the peak. Current, peak and the
+ * sums over all stacks stay exact. Threads' own records (about 50 KiB each) are not
+ * refused, so very many threads can exceed the limit.
+ * Thread safe; not signal safe. Costs one look at each stack's counters.
+ */
+TM_API tm_tracing_memory_t tm_get_tracing_memory(void);
 
 /*
  * Where a block was allocated (or last reallocated): `ptr` is what malloc, realloc, new,

@@ -31,6 +31,12 @@ const struct tmi_option_row tmi_option_rows[TMI_OPTION_COUNT] = {
     [TMI_OPTION_LIBRARY] = {"TMALLOC_LIBRARY", "a file name",
                             "the libtmalloc.so that `tmalloc run` preloads", TMI_TEXT, 0,
                             0, 0, NULL},
+    [TMI_OPTION_MAX_MEMORY] = {"TMALLOC_MAX_MEMORY",
+                               "bytes, perhaps with K, M or G behind",
+                               "how much memory tracing may use; from two thirds of it "
+                               "on, of new stacks only the outer part is known; 0: any "
+                               "amount",
+                               TMI_SIZE, 0, (int64_t)1 << 47, 1 << 30, NULL},
     [TMI_OPTION_ON_ERROR] = {"TMALLOC_ON_ERROR", "abort or warn",
                              "what follows the report of a bad free or a damaged block",
                              TMI_CHOICE, 0, 1, 0, on_error_choices},
@@ -72,7 +78,8 @@ const char *tmi_option_text(enum tmi_option which)
     return values[which].text;
 }
 
-int tmi_parse_number(const char *text, int64_t *out)
+/* The number at the start of a text, and what follows it. */
+static int parse_digits(const char *text, int64_t *out, const char **rest)
 {
     while (*text == ' ' || (*text >= '\t' && *text <= '\r')) {
         text++;
@@ -81,7 +88,7 @@ int tmi_parse_number(const char *text, int64_t *out)
     if (*text == '-' || *text == '+') {
         text++;
     }
-    int64_t value = 0;
+    int64_t value = 0; /* below zero, where there is one more */
     bool any = false;
     for (; *text >= '0' && *text <= '9'; text++) {
         int digit = *text - '0';
@@ -91,10 +98,44 @@ int tmi_parse_number(const char *text, int64_t *out)
         }
         any = true;
     }
-    if (!any || *text != '\0' || (!negative && value == INT64_MIN)) {
+    if (!any || (!negative && value == INT64_MIN)) {
         return -EINVAL;
     }
     *out = negative ? value : -value;
+    *rest = text;
+    return 0;
+}
+
+int tmi_parse_number(const char *text, int64_t *out)
+{
+    const char *rest;
+    int64_t value;
+    if (parse_digits(text, &value, &rest) != 0 || *rest != '\0') {
+        return -EINVAL;
+    }
+    *out = value;
+    return 0;
+}
+
+int tmi_parse_size(const char *text, int64_t *out)
+{
+    static const char letters[] = "KkMmGg";
+    const char *rest;
+    int64_t value;
+    if (parse_digits(text, &value, &rest) != 0) {
+        return -EINVAL;
+    }
+    if (*rest != '\0') {
+        const char *letter = strchr(letters, *rest);
+        if (letter == NULL || rest[1] != '\0') {
+            return -EINVAL;
+        }
+        int power = (int)(letter - letters) / 2 + 1;
+        if (__builtin_mul_overflow(value, (int64_t)1 << 10 * power, &value)) {
+            return -EINVAL;
+        }
+    }
+    *out = value;
     return 0;
 }
 
@@ -137,8 +178,9 @@ static void set_value(enum tmi_option which, const char *text)
     if (*text == '\0') {
         return; /* empty means not set, for every option */
     }
-    if (row->kind == TMI_NUMBER) {
-        err = tmi_parse_number(text, &number);
+    if (row->kind == TMI_NUMBER || row->kind == TMI_SIZE) {
+        err = row->kind == TMI_SIZE ? tmi_parse_size(text, &number)
+                                    : tmi_parse_number(text, &number);
         if (err == 0 && (number < row->least || number > row->most)) {
             err = -ERANGE;
         }

@@ -13,16 +13,17 @@
 #include <stdint.h>
 
 enum tmi_option {
-    TMI_OPTION_TRACE,     /* TMALLOC */
-    TMI_OPTION_DUMP,      /* TMALLOC_DUMP */
-    TMI_OPTION_LEASE,     /* TMALLOC_LEASE */
-    TMI_OPTION_LIBRARY,   /* TMALLOC_LIBRARY; read by the command only */
-    TMI_OPTION_ON_ERROR,  /* TMALLOC_ON_ERROR */
-    TMI_OPTION_PEAK_DUMP, /* TMALLOC_PEAK_DUMP */
-    TMI_OPTION_RUN_PID,   /* TMALLOC_RUN_PID */
-    TMI_OPTION_SAMPLE,    /* TMALLOC_SAMPLE */
-    TMI_OPTION_UNWIND,    /* TMALLOC_UNWIND */
-    TMI_OPTION_WRAPPERS,  /* TMALLOC_WRAPPERS */
+    TMI_OPTION_TRACE,      /* TMALLOC */
+    TMI_OPTION_DUMP,       /* TMALLOC_DUMP */
+    TMI_OPTION_LEASE,      /* TMALLOC_LEASE */
+    TMI_OPTION_LIBRARY,    /* TMALLOC_LIBRARY; read by the command only */
+    TMI_OPTION_MAX_MEMORY, /* TMALLOC_MAX_MEMORY */
+    TMI_OPTION_ON_ERROR,   /* TMALLOC_ON_ERROR */
+    TMI_OPTION_PEAK_DUMP,  /* TMALLOC_PEAK_DUMP */
+    TMI_OPTION_RUN_PID,    /* TMALLOC_RUN_PID */
+    TMI_OPTION_SAMPLE,     /* TMALLOC_SAMPLE */
+    TMI_OPTION_UNWIND,     /* TMALLOC_UNWIND */
+    TMI_OPTION_WRAPPERS,   /* TMALLOC_WRAPPERS */
     TMI_OPTION_COUNT
 };
 
@@ -30,7 +31,7 @@ struct tmi_option_row {
     const char *name;
     const char *values; /* in words, for messages and manual */
     const char *help;
-    enum { TMI_NUMBER, TMI_TEXT, TMI_CHOICE, TMI_PATTERNS } kind;
+    enum { TMI_NUMBER, TMI_SIZE, TMI_TEXT, TMI_CHOICE, TMI_PATTERNS } kind;
     int64_t least, most, standard; /* of a number; of a choice: `standard` is its index */
     const char *const *choices;    /* NULL-terminated */
 };
@@ -49,5 +50,8 @@ const char *tmi_option_text(enum tmi_option which); /* NULL when not set */
  * hold.
  */
 int tmi_parse_number(const char *text, int64_t *out);
+
+/* The same with one of the letters K, M and G behind it (or k, m, g): times 2^10, ... */
+int tmi_parse_size(const char *text, int64_t *out);
 
 #endif

@@ -11,6 +11,7 @@
 #include "trace/account.h"
 #include "trace/memory.h"
 #include "trace/tracer.h"
+#include "trace/tree.h"
 
 TM_API int tm_start(int nframe)
 {
@@ -61,6 +62,19 @@ TM_API void tm_reset_peak(void)
     struct tmi_shard *entered = tmi_guard_enter();
     tmi_account_reset_peak();
     tmi_guard_leave(entered);
+}
+
+TM_API tm_tracing_memory_t tm_get_tracing_memory(void)
+{
+    struct tmi_shard *entered = tmi_guard_enter();
+    tm_tracing_memory_t memory = {
+        .tables = tmi_memory_bytes(),
+        .headers = tmi_tracer_live_blocks() * sizeof(struct tmi_block),
+        .limit = tmi_memory_limit(),
+        .cuts = tmi_tree_cuts(),
+    };
+    tmi_guard_leave(entered);
+    return memory;
 }
 
 TM_API size_t tm_get_tracemalloc_memory(void)

@@ -18,6 +18,7 @@
 #include "base/sys.h"
 #include "heap/block.h"
 #include "tmalloc.h"
+#include "trace/memory.h"
 
 static uint32_t begun; /* atomic: somebody runs or ran init_once */
 static struct tmi_shard *entered_at_fork;
@@ -53,6 +54,8 @@ static void init_once(void)
     if (environ != NULL && !tmi_sys_is_secure()) {
         tmi_option_read(environ);
     }
+    int64_t most = tmi_option_number(TMI_OPTION_MAX_MEMORY);
+    tmi_memory_set_limit(most == 0 ? SIZE_MAX : (size_t)most);
     tmi_tracer_init(tmi_option_number(TMI_OPTION_LEASE),
                     (enum tmi_capture_way)tmi_option_number(TMI_OPTION_UNWIND),
                     tmi_option_number(TMI_OPTION_SAMPLE));

@@ -155,9 +155,27 @@ static void note_places(struct copy *copy, uint32_t walked, uint32_t depth)
     }
 }
 
+/* Of these the newest frame is one of which nothing is known; rare enough to be slow. */
+static int copy_cut_stack(struct copy *copy, uint32_t node, uint32_t domain,
+                          const uint64_t values[TMI_VALUE_COUNT])
+{
+    uint32_t n = 0;
+    for (uint32_t at = node; at != 0 && n < copy->nframe; at = tmi_tree_parent(at)) {
+        int64_t location = copy_location(copy, tmi_tree_location(at));
+        if (location < 0) {
+            return (int)location;
+        }
+        copy->frames[n++] = (uint32_t)location;
+    }
+    return tmi_snapshot_add_trace(copy->s, domain, values, copy->frames, n, 0);
+}
+
 static int copy_stack(struct copy *copy, uint32_t node, uint32_t domain,
                       const uint64_t values[TMI_VALUE_COUNT])
 {
+    if (node & TMI_TREE_CUT) {
+        return copy_cut_stack(copy, node, domain, values);
+    }
     uint32_t at = node;
     uint32_t walked = 0;
     int err = walk_out(copy, &at, &walked);
@@ -327,8 +345,9 @@ struct tm_snapshot *tmi_take_stack(uint32_t node, uint32_t nframe)
     if (s != NULL) {
         struct copy copy;
         const uint64_t values[TMI_VALUE_COUNT] = {[TMI_INUSE_BLOCKS] = 1};
-        err = begin_copy(&copy, s, nframe, node) ? copy_stack(&copy, node, 0, values)
-                                                 : -ENOMEM;
+        err = begin_copy(&copy, s, nframe, tmi_tree_node_count())
+                  ? copy_stack(&copy, node, 0, values)
+                  : -ENOMEM;
         tmi_arena_release(&copy.maps);
     }
     return done(s, err);

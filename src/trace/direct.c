@@ -40,6 +40,11 @@ bool tmi_direct_reserve(uint32_t id)
     return cell_of(id, true) != NULL;
 }
 
+size_t tmi_direct_bytes(size_t sites)
+{
+    return sites * sizeof(struct freed);
+}
+
 bool tmi_direct_is_used(void)
 {
     return tmi_load_acquire(&used);

@@ -25,6 +25,9 @@ bool tmi_direct_reserve(uint32_t id);
 /* Count blocks of a live site as freed; in its cell, but not in the totals. */
 void tmi_direct_count(uint32_t id, uint64_t bytes, uint64_t blocks);
 
+/* What counting for so many sites may come to. */
+size_t tmi_direct_bytes(size_t sites);
+
 /* False as long as nothing was counted here at all. */
 bool tmi_direct_is_used(void);
 

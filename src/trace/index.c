@@ -18,10 +18,10 @@
 #define FIRST_SLOTS 1024u
 
 /*
- * Forgotten keys are given back in pieces of so many, half a megabyte, and segments that
- * are larger are charged for piece by piece.
+ * Forgotten keys are given back in pieces of so many, eight pages, and segments that are
+ * larger are charged for piece by piece.
  */
-#define PIECE_KEYS (64u << 10)
+#define PIECE_KEYS (4u << 10)
 
 struct tmi_index_table {
     uint32_t mask;
@@ -115,8 +115,11 @@ static struct tmi_index_table *grow(struct tmi_index *index)
 {
     struct tmi_index_table *old = index->table;
     uint32_t slots = old == NULL ? FIRST_SLOTS : 2 * (old->mask + 1);
-    struct tmi_index_table *table =
-        slots == 0 ? NULL : tmi_memory_map(table_bytes(slots));
+    size_t bytes = table_bytes(slots);
+    struct tmi_index_table *table = NULL;
+    if (slots != 0 && tmi_memory_allows(bytes)) {
+        table = tmi_memory_map(bytes);
+    }
     if (table == NULL) {
         return NULL;
     }

@@ -8,9 +8,14 @@
 #include "base/report.h"
 #include "base/sys.h"
 
-static size_t mapped_bytes; /* atomic */
+static size_t mapped_bytes;   /* atomic */
+static size_t promised_bytes; /* atomic */
+static size_t limit = SIZE_MAX;
+static size_t limit_of_stacks = SIZE_MAX;
+static size_t limit_of_counts = SIZE_MAX;
 
-static uint32_t told; /* atomic */
+static uint32_t told;       /* atomic */
+static uint32_t told_limit; /* atomic */
 
 static void *map(size_t bytes)
 {
@@ -62,4 +67,49 @@ void tmi_memory_discard(void *p, size_t bytes)
 size_t tmi_memory_bytes(void)
 {
     return tmi_load_relaxed(&mapped_bytes);
+}
+
+void tmi_memory_set_limit(size_t bytes)
+{
+    limit = bytes;
+    limit_of_stacks = bytes == SIZE_MAX ? bytes : bytes / 3 * 2;
+    limit_of_counts = bytes == SIZE_MAX ? bytes : bytes - bytes / 16;
+}
+
+size_t tmi_memory_limit(void)
+{
+    return limit;
+}
+
+void tmi_memory_promise(size_t bytes)
+{
+    tmi_store_relaxed(&promised_bytes, bytes);
+}
+
+static TMI_COLD bool refuse(void)
+{
+    if (tmi_exchange_acquire(&told_limit, 1) == 0) {
+        char room[TMI_REPORT_BYTES];
+        struct tmi_writer w = tmi_report_on(room);
+        tmi_put_text(&w, "tracing uses ");
+        tmi_put_u64(&w, tmi_memory_bytes());
+        tmi_put_text(&w, " of TMALLOC_MAX_MEMORY=");
+        tmi_put_u64(&w, limit);
+        tmi_put_text(&w,
+                     " bytes: of new stacks only the outer part is known from now on");
+        tmi_report(&w);
+    }
+    return false;
+}
+
+bool tmi_memory_allows_stack(void)
+{
+    return TMI_LIKELY(tmi_memory_bytes() <= limit_of_stacks) || refuse();
+}
+
+bool tmi_memory_allows(size_t bytes)
+{
+    size_t used = tmi_memory_bytes() + tmi_load_relaxed(&promised_bytes);
+    return TMI_LIKELY(used <= limit_of_counts && bytes <= limit_of_counts - used) ||
+           refuse();
 }

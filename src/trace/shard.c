@@ -38,8 +38,8 @@ static void free_chunk(struct tmi_shard *shard, struct tmi_cell *chunk)
     shard->free_chunks = chunk;
 }
 
-/* Its content is anything. */
-static struct tmi_cell *new_chunk(struct tmi_shard *shard)
+/* Its content is anything. Of what is mapped anew, the bound may forbid it. */
+static struct tmi_cell *new_chunk(struct tmi_shard *shard, bool granted)
 {
     void *chunk = shard->free_chunks;
     if (chunk != NULL) {
@@ -47,6 +47,9 @@ static struct tmi_cell *new_chunk(struct tmi_shard *shard)
         return chunk;
     }
     if (shard->room_bytes < CHUNK_BYTES) {
+        if (!granted && !tmi_memory_allows(ROOM_BYTES)) {
+            return NULL;
+        }
         shard->room = tmi_memory_map(ROOM_BYTES);
         shard->room_bytes = shard->room == NULL ? 0 : ROOM_BYTES;
     }
@@ -162,11 +165,15 @@ TMI_COLD void tmi_shard_turns_down(struct tmi_shard *shard)
     }
 }
 
-static bool grow_rows(struct tmi_shard *shard, uint32_t chunk)
+static bool grow_rows(struct tmi_shard *shard, uint32_t chunk, bool granted)
 {
     uint32_t len = shard->rows_len == 0 ? FIRST_ROWS : shard->rows_len;
     while (len <= chunk) {
         len *= 2;
+    }
+    if (!granted &&
+        !tmi_memory_allows(len * (sizeof *shard->directory + sizeof *shard->rows))) {
+        return false;
     }
     struct tmi_cell **directory = tmi_memory_map(len * sizeof *directory);
     struct tmi_row *rows = tmi_memory_map(len * sizeof *rows);
@@ -202,7 +209,7 @@ static void keep(struct tmi_shard *shard, struct tmi_row *row)
         }
         const struct tmi_cell *kept = nothing_yet;
         if (row->live != NULL) {
-            struct tmi_cell *copy = new_chunk(shard);
+            struct tmi_cell *copy = new_chunk(shard, false);
             kept = copy == NULL ? not_kept : memcpy(copy, row->live, CHUNK_BYTES);
         }
         tmi_store_release(&row->kept[i], kept);
@@ -217,17 +224,17 @@ static void begin_chunk(struct tmi_cell *cells, uint32_t first)
     }
 }
 
-TMI_COLD struct tmi_cell *tmi_shard_new_cell(struct tmi_shard *shard, uint32_t id)
+static struct tmi_cell *new_cell(struct tmi_shard *shard, uint32_t id, bool granted)
 {
     uint32_t at = id - tmi_stamp_first(shard->stamp);
     uint32_t chunk = at / TMI_SHARD_CHUNK;
-    if (chunk >= shard->rows_len && !grow_rows(shard, chunk)) {
+    if (chunk >= shard->rows_len && !grow_rows(shard, chunk, granted)) {
         return NULL;
     }
     struct tmi_row *row = &shard->rows[chunk];
     struct tmi_cell *live = row->live;
     if (live == NULL) {
-        live = new_chunk(shard);
+        live = new_chunk(shard, granted);
         if (live == NULL) {
             return NULL;
         }
@@ -238,6 +245,16 @@ TMI_COLD struct tmi_cell *tmi_shard_new_cell(struct tmi_shard *shard, uint32_t i
     tmi_store_release(&row->live, live);
     shard->directory[chunk] = live;
     return &live[at % TMI_SHARD_CHUNK];
+}
+
+TMI_COLD struct tmi_cell *tmi_shard_new_cell(struct tmi_shard *shard, uint32_t id)
+{
+    return new_cell(shard, id, false);
+}
+
+struct tmi_cell *tmi_shard_grant_cell(struct tmi_shard *shard, uint32_t id)
+{
+    return new_cell(shard, id, true);
 }
 
 /* What is kept of a chunk for a cut; NULL: it has not changed since. */

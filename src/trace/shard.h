@@ -151,8 +151,12 @@ void tmi_shard_flush(struct tmi_shard *shard);
 /* Owner: net is above the trigger and about to fall: this may be the process's peak. */
 void tmi_shard_turns_down(struct tmi_shard *shard);
 
-/* Owner: the cell of a site of this epoch, mapped now if need be; NULL: no memory. */
+/*
+ * Owner: the cell of a site of this epoch, mapped now if need be; NULL: no memory. The
+ * second is not held to the bound.
+ */
 struct tmi_cell *tmi_shard_new_cell(struct tmi_shard *shard, uint32_t id);
+struct tmi_cell *tmi_shard_grant_cell(struct tmi_shard *shard, uint32_t id);
 
 /*
  * Anyone, while no clear can happen and the cut is not ended: add what the cells of the

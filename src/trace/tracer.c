@@ -11,8 +11,10 @@
 #include "trace/capture.h"
 #include "trace/domain.h"
 #include "trace/index.h"
+#include "trace/memory.h"
 #include "trace/module.h"
 #include "trace/peak.h"
+#include "trace/read.h"
 #include "trace/split.h"
 #include "trace/step.h"
 #include "trace/tracked.h"
@@ -49,12 +51,26 @@ void tmi_tracer_set_mode(int32_t mode)
                       mode == 1 || (mode > 1 && tmi_sample_period != 0) ? small : 0);
 }
 
+static uint64_t site_key(uint32_t node, uint32_t domain)
+{
+    return (uint64_t)domain << 32 | node;
+}
+
+/* `first` is that of the epoch. */
+static uint32_t add_site_locked(uint64_t key, uint32_t first)
+{
+    uint32_t next = tmi_index_count(&sites) + 1;
+    tmi_memory_promise(tmi_direct_bytes(next - first + 1));
+    return tmi_direct_reserve(next) ? tmi_index_add(&sites, key) : 0;
+}
+
 /* Begin an epoch: no block that exists now is traced. TMI_LOCK_TRACER is held. */
 static void begin_epoch_locked(void)
 {
     tmi_lock(TMI_LOCK_TRACKED);
     tmi_lock(TMI_LOCK_SITES);
     uint32_t first = tmi_index_forget(&sites);
+    add_site_locked(site_key(tmi_capture_unknown(), 0), first);
     uint32_t epoch = tmi_stamp_epoch(tmi_tracer.stamp) + 1;
     tmi_totals_begin(&tmi_process_totals, epoch);
     tmi_domain_begin(epoch);
@@ -141,6 +157,26 @@ uint32_t tmi_tracer_site_count(void)
     return tmi_index_count(&sites);
 }
 
+uint64_t tmi_tracer_live_blocks(void)
+{
+    enum { AT_ONCE = 64 };
+    uint64_t blocks = 0;
+    tmi_lock(TMI_LOCK_TRACER);
+    uint32_t last = tmi_tracer_site_count();
+    uint32_t site = tmi_stamp_first(tmi_tracer.stamp);
+    bool on = tmi_tracer.mode > TMI_MODE_OFF;
+    for (; on && site <= last; site += AT_ONCE) {
+        struct tmi_cell sums[AT_ONCE] = {{0}};
+        uint32_t n = last - site + 1 < AT_ONCE ? last - site + 1 : AT_ONCE;
+        tmi_read_sites(TMI_CUT_NOW, site, sums, n); /* no cut is made: as they are */
+        for (uint32_t i = 0; i < n; i++) {
+            blocks += sums[i].alloc_blocks - sums[i].free_blocks;
+        }
+    }
+    tmi_unlock(TMI_LOCK_TRACER);
+    return (int64_t)blocks > 0 ? blocks : 0;
+}
+
 bool tmi_tracer_catch_up(struct tmi_shard *shard)
 {
     uint64_t turn = tmi_load_acquire(&tmi_tracer.turn);
@@ -182,20 +218,21 @@ TMI_COLD struct tmi_shard *tmi_tracer_enter_slow(bool may_only_free)
     return shard;
 }
 
-/* The id of (node, domain) in the shard's epoch; 0 when another one has begun meanwhile.
- */
+/* The id of (node, domain) in the shard's epoch; 0 when it cannot be had. */
 static uint32_t site_of(const struct tmi_shard *shard, uint32_t node, uint32_t domain)
 {
-    uint64_t key = (uint64_t)domain << 32 | node;
+    uint64_t key = site_key(node, domain);
     uint32_t id = tmi_index_find(&sites, key);
-    if (id < tmi_stamp_first(shard->stamp)) {
+    if (id >= tmi_stamp_first(shard->stamp)) {
+        return tmi_load_acquire(&tmi_tracer.stamp) == shard->stamp ? id : 0;
+    }
+    id = 0;
+    if (shard->free_chunks != NULL || tmi_memory_allows(0)) { /* else it finds no cell */
         tmi_lock(TMI_LOCK_SITES);
-        bool same = tmi_tracer.stamp == shard->stamp;
-        bool room = same && tmi_direct_reserve(tmi_index_count(&sites) + 1);
-        id = room ? tmi_index_add(&sites, key) : 0;
+        if (tmi_tracer.stamp == shard->stamp) {
+            id = add_site_locked(key, tmi_stamp_first(shard->stamp));
+        }
         tmi_unlock(TMI_LOCK_SITES);
-    } else if (tmi_load_acquire(&tmi_tracer.stamp) != shard->stamp) {
-        id = 0;
     }
     return id;
 }
@@ -211,18 +248,30 @@ void tmi_tracer_modules_changed(void)
     }
 }
 
+/* The epoch's first site, of the stack of which nothing is known: it has its cell. */
+static uint32_t site_of_rest(struct tmi_shard *shard)
+{
+    uint32_t site = tmi_stamp_first(shard->stamp);
+    bool is_there = tmi_load_acquire(&tmi_tracer.stamp) == shard->stamp &&
+                    site <= tmi_index_count(&sites) &&
+                    (tmi_shard_cell(shard, site) != NULL ||
+                     tmi_shard_grant_cell(shard, site) != NULL);
+    return is_there ? site : 0;
+}
+
 /*
- * The site of a node in a domain; node 0 stands for a stack of which nothing is known. A
- * block is traced only where both its allocation and its free are sure to find a place to
- * be counted in.
+ * The site of a node in a domain; the site of the rest when the bound on memory or the
+ * lack of it allows no better one, and 0 when another epoch has begun, or not even that
+ * can be had. A block is traced only where both its allocation and its free are sure to
+ * find a place to be counted in.
  */
 static uint32_t site_of_node(struct tmi_shard *shard, uint32_t node, uint32_t domain)
 {
-    if (node == 0) {
-        node = tmi_capture_unknown();
+    uint32_t site = site_of(shard, node, domain);
+    if (TMI_UNLIKELY(site == 0 || tmi_shard_cell(shard, site) == NULL)) {
+        site = site_of_rest(shard);
     }
-    uint32_t site = node == 0 ? 0 : site_of(shard, node, domain);
-    return site != 0 && tmi_shard_cell(shard, site) != NULL ? site : 0;
+    return site;
 }
 
 /* The site of a node in domain 0, remembered by this thread under `key`. */

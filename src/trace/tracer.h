@@ -86,6 +86,9 @@ bool tmi_tracer_site_is_whole(uint32_t site);
 bool tmi_tracer_site_is_rest(uint32_t site);
 uint32_t tmi_tracer_site_count(void);
 
+/* Traced blocks that are live now. */
+uint64_t tmi_tracer_live_blocks(void);
+
 TMI_INLINE bool tmi_tracer_is_off(void)
 {
     return tmi_load_relaxed(&tmi_tracer.mode) == TMI_MODE_OFF;

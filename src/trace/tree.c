@@ -6,8 +6,10 @@
  */
 #include "trace/tree.h"
 
+#include "base/atomic.h"
 #include "base/lock.h"
 #include "trace/index.h"
+#include "trace/memory.h"
 #include "trace/module.h"
 
 #define OFFSET_BITS 48
@@ -16,10 +18,12 @@
 static struct tmi_index locations;
 static struct tmi_index nodes;
 
+static uint64_t cuts; /* atomic */
+
 static uint32_t add(struct tmi_index *index, uint64_t key)
 {
     uint32_t id = tmi_index_find(index, key);
-    if (id == 0) {
+    if (id == 0 && tmi_memory_allows_stack()) {
         tmi_lock(TMI_LOCK_TREE);
         id = tmi_index_add(index, key);
         tmi_unlock(TMI_LOCK_TREE);
@@ -38,7 +42,15 @@ uint32_t tmi_tree_locate(uintptr_t pc)
 
 uint32_t tmi_tree_child(uint32_t parent, uint32_t location)
 {
-    return location == 0 ? 0 : add(&nodes, (uint64_t)parent << 32 | location);
+    if (parent & TMI_TREE_CUT) {
+        return parent;
+    }
+    uint32_t child = location == 0 ? 0 : add(&nodes, (uint64_t)parent << 32 | location);
+    if (child == 0 || (child & TMI_TREE_CUT)) {
+        tmi_add_relaxed(&cuts, 1);
+        child = parent | TMI_TREE_CUT;
+    }
+    return child;
 }
 
 uint32_t tmi_tree_intern(const uintptr_t *newest_first, size_t n)
@@ -58,18 +70,26 @@ uint32_t tmi_tree_intern(const uintptr_t *newest_first, size_t n)
 
 struct tmi_node tmi_tree_node(uint32_t node)
 {
+    if (node & TMI_TREE_CUT) {
+        return (struct tmi_node){node & ~TMI_TREE_CUT, tmi_tree_locate(0)};
+    }
     uint64_t key = tmi_index_key(&nodes, node);
     return (struct tmi_node){(uint32_t)(key >> 32), (uint32_t)key};
 }
 
 uint32_t tmi_tree_parent(uint32_t node)
 {
-    return (uint32_t)(tmi_index_key(&nodes, node) >> 32);
+    return tmi_tree_node(node).parent;
 }
 
 uint32_t tmi_tree_location(uint32_t node)
 {
-    return (uint32_t)tmi_index_key(&nodes, node);
+    return tmi_tree_node(node).location;
+}
+
+uint64_t tmi_tree_cuts(void)
+{
+    return tmi_load_relaxed(&cuts);
 }
 
 uint32_t tmi_tree_node_count(void)

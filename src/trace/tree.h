@@ -8,8 +8,13 @@
  * A stack is its leaf node: main's frame is a child of the root, the frame that called
  * malloc is the leaf. Both are keys of an index (trace/index.h), and an id's key is all
  * that there is to know about it. A parent's id is always below its children's. Nothing
- * is ever removed. Locking: look-ups take none; a stack never seen before is added under
- * TMI_LOCK_TREE.
+ * is ever removed.
+ *
+ * Where no node can be added, for want of memory or because of the bound on it, a stack
+ * is given to its longest known outer part: the node of that with the bit CUT stands for
+ * "called from here, the rest is not known". It is a child of that node at the location
+ * of which nothing is known, takes no memory, and each of its children is itself.
+ * Locking: look-ups take none; a stack never seen before is added under TMI_LOCK_TREE.
  */
 #ifndef TMI_TREE_H
 #define TMI_TREE_H
@@ -20,8 +25,11 @@
 /* The longest stack that is kept: deeper ones lose their oldest frames. */
 #define TMI_TREE_DEPTH_MOST 65535u
 
+/* In ids of nodes that stand for stacks of which only the outer part is known. */
+#define TMI_TREE_CUT 0x80000000u
+
 /*
- * The leaf of a stack of `n` return addresses, newest first; 0 when there is no memory.
+ * The leaf of a stack of `n` return addresses, newest first; perhaps cut.
  * n == 0 stands for one frame of which nothing is known.
  */
 uint32_t tmi_tree_intern(const uintptr_t *newest_first, size_t n);
@@ -39,8 +47,12 @@ struct tmi_node {
 struct tmi_node tmi_tree_node(uint32_t node);
 uint32_t tmi_tree_parent(uint32_t node);
 uint32_t tmi_tree_location(uint32_t node);
-uint32_t tmi_tree_node_count(void);
+uint32_t
+tmi_tree_node_count(void); /* cut ones are not counted, nor are their ids below it */
 uint32_t tmi_tree_location_count(void);
+
+/* How often a stack had to be cut. */
+uint64_t tmi_tree_cuts(void);
 
 /* Frames from the root down to `node`, itself included. */
 uint32_t tmi_tree_depth(uint32_t node);

@@ -107,6 +107,54 @@ Test(option, numbers_of_64_bits)
     }
 }
 
+Test(option, sizes_with_letters)
+{
+    static const struct {
+        const char *text;
+        int err;
+        int64_t bytes;
+    } rows[] = {
+        {"0", 0, 0},
+        {"123", 0, 123},
+        {"1K", 0, 1024},
+        {"1k", 0, 1024},
+        {"5M", 0, 5242880},
+        {"5m", 0, 5242880},
+        {"2G", 0, 2147483648},
+        {"3g", 0, 3221225472},
+        {"8589934591G", 0, 9223372035781033984},
+        {"8589934592G", -EINVAL, 0},
+        {"1KB", -EINVAL, 0},
+        {"1 K", -EINVAL, 0},
+        {"K", -EINVAL, 0},
+        {"1T", -EINVAL, 0},
+        {"1.5G", -EINVAL, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int64_t bytes = 77;
+        int err = tmi_parse_size(rows[i].text, &bytes);
+        cr_assert_eq(err, rows[i].err, "'%s'", rows[i].text);
+        cr_assert_eq(bytes, err == 0 ? rows[i].bytes : 77, "'%s'", rows[i].text);
+    }
+}
+
+/* A gibibyte unless set, and no less than nothing. */
+Test(option, the_bound_on_memory)
+{
+    cr_assert_eq(tmi_option_number(TMI_OPTION_MAX_MEMORY), 1073741824);
+    char *block[] = {"TMALLOC_MAX_MEMORY=64M", NULL};
+    tmi_option_read(block);
+    cr_assert_eq(tmi_option_number(TMI_OPTION_MAX_MEMORY), 67108864);
+    char *negative[] = {"TMALLOC_MAX_MEMORY=-1K", NULL};
+    stderr_catch();
+    tmi_option_read(negative);
+    cr_assert_str_eq(
+        stderr_caught(),
+        "tmalloc: TMALLOC_MAX_MEMORY=-1K is ignored: expected bytes, perhaps "
+        "with K, M or G behind\n");
+    cr_assert_eq(tmi_option_number(TMI_OPTION_MAX_MEMORY), 67108864);
+}
+
 Test(option, names_that_do_not_exist_are_told)
 {
     char *block[] = {"TMALLOC_LAESE=0", "TMALLOC_=1", "TMALLOC_DUMPX=a",

@@ -231,3 +231,30 @@ Test(tree, threads_together_build_what_one_builds)
     }
     cr_assert_eq(tmi_tree_node_count(), nodes, "the rebuild adds nothing");
 }
+
+/* What is known goes on to be found; what is not is given to its outer part. */
+Test(tree, a_stack_for_which_there_is_no_room_is_cut)
+{
+    const uintptr_t known[] = {0x3000, 0x2000, 0x1000};
+    const uintptr_t other[] = {0x5000, 0x4000, 0x2000, 0x1000};
+    const uintptr_t foreign[] = {0x6000};
+    uint32_t unknown = tmi_tree_intern(NULL, 0);
+    uint32_t whole = tmi_tree_intern(known, 3);
+    uint32_t outer = tmi_tree_parent(whole);
+    tmi_memory_set_limit(1);
+    cr_assert_eq(tmi_tree_intern(known, 3), whole);
+    cr_assert_eq(tmi_tree_cuts(), 0);
+    uint32_t cut = tmi_tree_intern(other, 4);
+    cr_assert_eq(cut, outer | TMI_TREE_CUT);
+    cr_assert_eq(tmi_tree_cuts(), 1, "once for a stack");
+    cr_assert_eq(tmi_tree_parent(cut), outer);
+    cr_assert_eq(tmi_tree_location(cut), tmi_tree_location(unknown));
+    cr_assert_eq(tmi_tree_depth(cut), 3);
+    cr_assert_eq(tmi_tree_child(cut, tmi_tree_location(whole)), cut, "nothing inside");
+    uint32_t nothing = tmi_tree_intern(foreign, 1);
+    cr_assert_eq(tmi_tree_parent(nothing), 0);
+    cr_assert_eq(tmi_tree_depth(nothing), 1);
+    cr_assert_eq(tmi_location_address(tmi_tree_location(nothing)), 0);
+    tmi_memory_set_limit(SIZE_MAX);
+    cr_assert_eq(tmi_tree_depth(tmi_tree_intern(other, 4)), 4, "there is room again");
+}
