@@ -249,7 +249,7 @@ void tmi_tracer_modules_changed(void)
 }
 
 /* The epoch's first site, of the stack of which nothing is known: it has its cell. */
-static uint32_t site_of_rest(struct tmi_shard *shard)
+static uint32_t site_of_remains(struct tmi_shard *shard)
 {
     uint32_t site = tmi_stamp_first(shard->stamp);
     bool is_there = tmi_load_acquire(&tmi_tracer.stamp) == shard->stamp &&
@@ -260,16 +260,17 @@ static uint32_t site_of_rest(struct tmi_shard *shard)
 }
 
 /*
- * The site of a node in a domain; the site of the rest when the bound on memory or the
- * lack of it allows no better one, and 0 when another epoch has begun, or not even that
- * can be had. A block is traced only where both its allocation and its free are sure to
- * find a place to be counted in.
+ * The site of a node in a domain, node 0 standing for a stack of which nothing is known;
+ * the site of what remains when the bound on memory or the lack of it allows no better,
+ * and 0 when another epoch has begun, or not even that can be had. A block is traced only
+ * where both its allocation and its free are sure to find a place to be counted in.
  */
 static uint32_t site_of_node(struct tmi_shard *shard, uint32_t node, uint32_t domain)
 {
-    uint32_t site = site_of(shard, node, domain);
+    uint32_t known = node != 0 ? node : tmi_capture_unknown();
+    uint32_t site = site_of(shard, known, domain);
     if (TMI_UNLIKELY(site == 0 || tmi_shard_cell(shard, site) == NULL)) {
-        site = site_of_rest(shard);
+        site = site_of_remains(shard);
     }
     return site;
 }
