@@ -6,7 +6,8 @@
 # walked both ways; none may differ, and none may be left to libgcc but those that are
 # meant to be. The program itself compares stacks with the names in its source, and with
 # backtrace(). A line for each way to compile it, or for each failure. ONLY=CONDITION runs
-# one condition, FORKS=2000 makes more of them.
+# one condition, FORKS=2000 makes more of them, OTHERS=1 has libunwind and frame pointers walk
+# the stacks instead.
 set -u
 LC_ALL=C
 export LC_ALL
@@ -171,16 +172,31 @@ try_fp()
 
 [ -e "$library" ] || { echo "$library is not built"; exit 99; }
 [ "$(uname -m)" = x86_64 ] || exit 77
-try_all "${CC:-gcc}" "${CXX:-g++}" '-O2'
-# shellcheck disable=SC2046
-try_libunwind $(echo "$conditions" | awk -v only="${ONLY:-}" '$1 != "" && $1 != "forks" && (only == "" || $1 == only) { print $1 }')
-# shellcheck disable=SC2086
-try_fp '-O2' none alloca unloads written $by_frame_pointers
-try_all "${CC:-gcc}" "${CXX:-g++}" '-O0'
-try_all "${CC:-gcc}" "${CXX:-g++}" '-O2 -fno-omit-frame-pointer'
-# shellcheck disable=SC2086
-try_fp '-O2 -fno-omit-frame-pointer' names $by_frame_pointers
-if command -v clang >/dev/null && command -v clang++ >/dev/null; then
-    try_all clang clang++ '-O1'
+cc=${CC:-gcc}
+cxx=${CXX:-g++}
+
+# The others on what is compiled without frame pointers and with them.
+try_others()
+{
+    compile "$cc" "$cxx" '-O2' || return 1
+    # shellcheck disable=SC2046
+    try_libunwind $(echo "$conditions" |
+        awk -v only="${ONLY:-}" '$1 != "" && $1 != "forks" && (only == "" || $1 == only) { print $1 }')
+    # shellcheck disable=SC2086
+    try_fp '-O2' none alloca unloads written $by_frame_pointers
+    compile "$cc" "$cxx" '-O2 -fno-omit-frame-pointer' || return 1
+    # shellcheck disable=SC2086
+    try_fp '-O2 -fno-omit-frame-pointer' names $by_frame_pointers
+}
+
+if [ "${OTHERS:-}" ]; then
+    try_others || fail 'does not compile'
+else
+    try_all "$cc" "$cxx" '-O2'
+    try_all "$cc" "$cxx" '-O0'
+    try_all "$cc" "$cxx" '-O2 -fno-omit-frame-pointer'
+    if command -v clang >/dev/null && command -v clang++ >/dev/null; then
+        try_all clang clang++ '-O1'
+    fi
 fi
 [ "$failures" -eq 0 ]
