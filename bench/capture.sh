@@ -9,7 +9,7 @@
 #
 #     bench/capture.sh     in the build directory
 set -eu
-build=${builddir:-.}
+build=$(cd "${builddir:-.}" && pwd)
 runs=${RUNS:-5}
 captures=${CAPTURES:-200000}
 library=$build/.libs/libtmalloc.so
@@ -81,8 +81,8 @@ for frames in 8 20 60; do
 done
 
 # The start of a program: instructions, then milliseconds, the median of turns side by side.
-python=$(command -v python3 || true)
-[ -n "$python" ] || exit 0
+python=/usr/bin/python3 # the program itself: others are scripts that start it
+[ -x "$python" ] || exit 0
 printf '\n%-22s %13s %7s %9s %7s\n' "python3 -c pass" instructions ratio ms ratio
 modes='mimalloc off 1 512'
 start() {
