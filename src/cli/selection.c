@@ -5,9 +5,9 @@
  *     --include a --include b:7 --exclude c --domain 3 --domain 4
  *         (a or b:7)  and not c   and (domain 3 or 4)
  *
- * Each PATTERN[:LINE] is a filter of its own; domains are one more step behind them, so
- * that they hold for all. What stands behind the last colon is a line when it is a
- * number; a name that ends so is written with a set: `a[:]3`.
+ * Each PATTERN[:LINE] and each --filter is a filter of its own; domains are one more step
+ * behind them, so that they hold for all. What stands behind the last colon is a line
+ * when it is a number; a name that ends so is written with a set: `a[:]3`.
  */
 #include "cli/selection.h"
 
@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/option.h"
+#include "cli/filterspec.h"
 #include "cli/snapfile.h"
 #include "cli/trim.h"
 #include "view/snapshot.h"
@@ -42,6 +43,13 @@ const struct tmi_args_option tmi_selection_rows[] = {
      .kind = TMI_ARGS_FLAG,
      .help = "--include and --exclude look at every frame of a stack",
      .offset = FIELD(all_frames)},
+    {.name = "filter",
+     .kind = TMI_ARGS_LIST,
+     .value = "SPEC",
+     .help = "one condition in full: include or exclude, then what is needed of "
+             ",all-frames ,line=N ,domain=DOMAIN and last ,file=PATTERN; goes with "
+             "--include and --exclude",
+     .offset = FIELD(filter)},
     {.name = "domain",
      .letter = 'd',
      .kind = TMI_ARGS_LIST,
@@ -82,22 +90,12 @@ const struct tmi_args_option tmi_selection_rows[] = {
 /* ---- filters ------------------------------------------------------------------------
  */
 
-/* The number that all of `text` is, as far as 32 bits go. */
-static bool read_number(const char *text, uint32_t *number)
-{
-    char *end;
-    errno = 0;
-    unsigned long value = strtoul(text, &end, 10);
-    *number = (uint32_t)value;
-    return *text >= '0' && *text <= '9' && *end == '\0' && errno == 0 &&
-           value <= UINT32_MAX;
-}
-
 /* The filter that PATTERN[:LINE] stands for; its pattern is malloc's. -ENOMEM. */
 static int read_filter(const char *text, tm_filter_t *filter)
 {
     const char *colon = strrchr(text, ':');
-    filter->has_lineno = colon != NULL && read_number(colon + 1, &filter->lineno);
+    filter->has_lineno =
+        colon != NULL && tmi_filterspec_number(colon + 1, &filter->lineno);
     size_t len = filter->has_lineno ? (size_t)(colon - text) : strlen(text);
     filter->filename_pattern = strndup(text, len);
     return filter->filename_pattern == NULL ? -ENOMEM : 0;
@@ -120,6 +118,24 @@ static int read_filters(const struct tmi_selection *selection, tm_filter_t *filt
     return err;
 }
 
+/* -EINVAL when one is none; a line has said what is wrong with it. */
+static int read_specs(const struct tmi_selection *selection, const tm_snapshot_t *s,
+                      tm_filter_t *filters)
+{
+    int err = 0;
+    for (size_t i = 0; i < selection->filter.count && err == 0; i++) {
+        const char *wrong;
+        const char *expected;
+        const char *spec = selection->filter.items[i];
+        err = tmi_filterspec_read(spec, s, &filters[i], &wrong, &expected);
+        if (err == -EINVAL) {
+            fprintf(stderr, "tmalloc: --filter '%s': at '%s': expected %s\n", spec, wrong,
+                    expected);
+        }
+    }
+    return err;
+}
+
 /* What filters let through takes the place of *snapshot. */
 static int replace(tm_snapshot_t **snapshot, const tm_filter_t *filters, size_t n)
 {
@@ -134,7 +150,8 @@ static int replace(tm_snapshot_t **snapshot, const tm_filter_t *filters, size_t 
 
 static int filter_files(const struct tmi_selection *selection, tm_snapshot_t **snapshot)
 {
-    size_t n = selection->include.count + selection->exclude.count;
+    size_t patterns = selection->include.count + selection->exclude.count;
+    size_t n = patterns + selection->filter.count;
     if (n == 0) {
         return 0;
     }
@@ -143,6 +160,9 @@ static int filter_files(const struct tmi_selection *selection, tm_snapshot_t **s
         return -ENOMEM;
     }
     int err = read_filters(selection, filters);
+    if (err == 0) {
+        err = read_specs(selection, *snapshot, filters + patterns);
+    }
     if (err == 0) {
         err = replace(snapshot, filters, n);
     }
@@ -153,19 +173,6 @@ static int filter_files(const struct tmi_selection *selection, tm_snapshot_t **s
     return err;
 }
 
-/* By name first: a domain may be called "7". */
-static bool find_domain(const struct tm_snapshot *s, const char *name,
-                        tm_domain_t *domain)
-{
-    for (uint32_t i = 0; i < s->domain_count; i++) {
-        if (strcmp(s->domains[i].name, name) == 0) {
-            *domain = s->domains[i].domain;
-            return true;
-        }
-    }
-    return read_number(name, domain);
-}
-
 /* -EINVAL when a domain is not to be found; a line has said which. */
 static int read_domains(const struct tmi_args_list *names, bool inclusive,
                         const char *path, const struct tm_snapshot *s,
@@ -173,7 +180,7 @@ static int read_domains(const struct tmi_args_list *names, bool inclusive,
 {
     for (size_t i = 0; i < names->count; i++) {
         filters[i] = (tm_filter_t){.inclusive = inclusive, .has_domain = true};
-        if (!find_domain(s, names->items[i], &filters[i].domain)) {
+        if (!tmi_filterspec_domain(s, names->items[i], &filters[i].domain)) {
             fprintf(stderr, "tmalloc: %s: has no domain called '%s'\n", path,
                     names->items[i]);
             return -EINVAL;

@@ -16,6 +16,7 @@ struct tmi_selection {
     struct tmi_args_list include; /* PATTERN[:LINE] each */
     struct tmi_args_list exclude;
     bool all_frames;
+    struct tmi_args_list filter; /* cli/filterspec.h */
     struct tmi_args_list domain; /* numbers or names; none: all */
     struct tmi_args_list exclude_domain;
     int metric;
