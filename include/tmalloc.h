@@ -173,7 +173,7 @@ TM_API TM_NODISCARD tm_snapshot_t *tm_take_peak_snapshot(void);
  * Memory can be told apart by domain: a cache's, a request's, a library's. Each traced
  * block is of the domain that was in force for its thread when it was allocated:
  *
- *     static tm_domain_t cache;                      cache = tm_domain_register("cache");
+ *     tm_domain_t cache = tm_domain_register("cache");
  *     tm_domain_t before = tm_domain_set(cache);
  *     fill_cache();                                  what this allocates is the cache's
  *     tm_domain_set(before);

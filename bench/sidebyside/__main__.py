@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """tmalloc beside its peers, in one run: time and memory as ratios, as table and picture.
 
-    python3 bench/sidebyside [--build DIR] [--turns N] [--base MODE] [--only TEXT] [-o DIR]
+    python3 bench/sidebyside [--build DIR] [--turns N] [--base MODE] [--only TEXT] [--quick]
+                             [-o DIR]
 
     modes.py     who stands side by side        work.py      what they do
     turns.py     measures, in pairs             table.py     ratios and their spread
@@ -29,6 +30,8 @@ def arguments():
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--base", default="mimalloc", help="the mode of ratio 1")
     parser.add_argument("--only", default="", help="work whose name has this in it")
+    parser.add_argument("--quick", action="store_true",
+                        help="leave out what takes many times longer than the rest")
     parser.add_argument("-o", default="sidebyside-results", help="where results go")
     return parser.parse_args()
 
@@ -98,6 +101,9 @@ def main():
     if not base or base[0].missing or not works:
         sys.exit(f"sidebyside: --base has to name a mode that can run: "
                  f"{', '.join(m.name for m in everyone if not m.missing)}")
+    for mode in everyone:
+        if options.quick and mode.slow and not mode.missing:
+            mode.missing = "left out by --quick"
     able = [m for m in everyone if not m.missing]
     results = run(able, [w for w in works if not w.missing], options)
     report(results, [w for w in works if not w.missing], everyone, options)

@@ -63,6 +63,11 @@ EOF
             cp tmalloc.server.4711.pb.gz tuesday.pb.gz
         done
     done <"$work/lines"
+    line=$(sed -n 's/^    \(LD_PRELOAD=.*server\)$/\1/p' "$srcdir/README.md" |
+        sed "s|/usr/local/lib|$builddir/.libs|; s|/var/tmp/||")
+    try 0 sh -c "$line"
+    try 0 "$tmalloc" stats server.*.pb.gz
+    says "$out" 'server.c:2: size=100 B, count=1'
     find . -mindepth 1 -delete
 }
 
