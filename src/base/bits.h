@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Alignment, powers of two and arithmetic that notices overflow.
+ * Alignment, powers of two and arithmetic that notices overflow, or stops at the largest
+ * number.
  */
 #ifndef TMI_BITS_H
 #define TMI_BITS_H
@@ -45,6 +46,23 @@ TMI_INLINE bool tmi_mul_overflows(size_t a, size_t b, size_t *product)
 TMI_INLINE bool tmi_add_overflows(size_t a, size_t b, size_t *sum)
 {
     return __builtin_add_overflow(a, b, sum);
+}
+
+/* Add n to a sum, which stays at the largest number when that does not fit. */
+TMI_INLINE void tmi_add_up(uint64_t *sum, uint64_t n)
+{
+    if (__builtin_add_overflow(*sum, n, sum)) {
+        *sum = UINT64_MAX;
+    }
+}
+
+/* now - before, as near as 64 bits come. */
+TMI_INLINE int64_t tmi_difference(uint64_t now, uint64_t before)
+{
+    if (now >= before) {
+        return now - before > INT64_MAX ? INT64_MAX : (int64_t)(now - before);
+    }
+    return before - now > INT64_MAX ? INT64_MIN : -(int64_t)(before - now);
 }
 
 #endif

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 
+#include "base/bits.h"
 #include "view/map.h"
 #include "view/order.h"
 
@@ -23,13 +24,6 @@ struct build {
     struct tmi_map children; /* parent << 32 | key -> node */
     bool inverted;
 };
-
-static void add_up(uint64_t *sum, uint64_t n)
-{
-    if (__builtin_add_overflow(*sum, n, sum)) {
-        *sum = UINT64_MAX;
-    }
-}
 
 static int make_room(struct tmi_calltree *tree)
 {
@@ -54,8 +48,8 @@ static int make_room(struct tmi_calltree *tree)
 static void credit(struct tmi_calltree *tree, uint32_t node,
                    const struct tmi_trace *trace)
 {
-    add_up(&tree->nodes[node].size, trace->values[TMI_INUSE_BYTES]);
-    add_up(&tree->nodes[node].count, trace->values[TMI_INUSE_BLOCKS]);
+    tmi_add_up(&tree->nodes[node].size, trace->values[TMI_INUSE_BYTES]);
+    tmi_add_up(&tree->nodes[node].count, trace->values[TMI_INUSE_BLOCKS]);
 }
 
 /* Credits the child of *node that has this key, made if there was none, and goes there.
@@ -118,8 +112,8 @@ static int add_trace(struct build *b, const struct tmi_trace *trace)
     uint32_t node = 0;
     credit(tree, node, trace);
     int err = b->inverted ? enter_inverted(b, &node, trace) : enter_all(b, &node, trace);
-    add_up(&tree->nodes[node].self_size, trace->values[TMI_INUSE_BYTES]);
-    add_up(&tree->nodes[node].self_count, trace->values[TMI_INUSE_BLOCKS]);
+    tmi_add_up(&tree->nodes[node].self_size, trace->values[TMI_INUSE_BYTES]);
+    tmi_add_up(&tree->nodes[node].self_count, trace->values[TMI_INUSE_BLOCKS]);
     return err;
 }
 

@@ -9,14 +9,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/bits.h"
 #include "view/order.h"
-
-static void add_up(uint64_t *sum, uint64_t n)
-{
-    if (__builtin_add_overflow(*sum, n, sum)) {
-        *sum = UINT64_MAX;
-    }
-}
 
 static void add_up_diff(int64_t *sum, int64_t n)
 {
@@ -146,18 +140,10 @@ static struct tmi_amount sum_traces(const tm_snapshot_t *snapshot)
     struct tmi_amount total = {0};
     tm_trace_t trace;
     for (size_t i = 0; tm_snapshot_trace(snapshot, i, &trace) == 0; i++) {
-        add_up(&total.size, trace.size);
-        add_up(&total.count, trace.count);
+        tmi_add_up(&total.size, trace.size);
+        tmi_add_up(&total.count, trace.count);
     }
     return total;
-}
-
-/* now - before, as near as 64 bits come. */
-static int64_t subtract(uint64_t now, uint64_t before)
-{
-    uint64_t distance = now >= before ? now - before : before - now;
-    int64_t most = distance > INT64_MAX ? INT64_MAX : (int64_t)distance;
-    return now >= before ? most : -most;
 }
 
 struct tmi_amount tmi_listing_total(const struct tmi_listing *list)
@@ -165,16 +151,16 @@ struct tmi_amount tmi_listing_total(const struct tmi_listing *list)
     struct tmi_amount total = sum_traces(list->snapshot);
     if (list->old != NULL) {
         struct tmi_amount before = sum_traces(list->old);
-        total.size_diff = subtract(total.size, before.size);
-        total.count_diff = subtract(total.count, before.count);
+        total.size_diff = tmi_difference(total.size, before.size);
+        total.count_diff = tmi_difference(total.count, before.count);
     }
     return total;
 }
 
 void tmi_amount_add(struct tmi_amount *sum, const struct tmi_amount *amount)
 {
-    add_up(&sum->size, amount->size);
-    add_up(&sum->count, amount->count);
+    tmi_add_up(&sum->size, amount->size);
+    tmi_add_up(&sum->count, amount->count);
     add_up_diff(&sum->size_diff, amount->size_diff);
     add_up_diff(&sum->count_diff, amount->count_diff);
 }

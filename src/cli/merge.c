@@ -17,6 +17,7 @@
 #include "base/compiler.h"
 #include "cli/args.h"
 #include "cli/command.h"
+#include "cli/listing.h"
 #include "cli/print.h"
 #include "cli/snapfile.h"
 
@@ -73,18 +74,14 @@ static tm_snapshot_t *merge_files(char **paths, int n)
 
 static void tell_sum(const tm_snapshot_t *s, const char *path)
 {
-    uint64_t size = 0;
-    uint64_t count = 0;
-    for (size_t i = 0; i < s->live_count; i++) {
-        size += s->traces[i].values[TMI_INUSE_BYTES];
-        count += s->traces[i].values[TMI_INUSE_BLOCKS];
-    }
+    struct tmi_listing list = {.snapshot = s};
+    struct tmi_amount total = tmi_listing_total(&list);
     fprintf(stderr, "tmalloc: %s: %" PRIu32 " process%s held ", path, s->about.processes,
             s->about.processes == 1 ? "" : "es");
-    tmi_print_size(stderr, (double)size);
-    fprintf(stderr, " in %" PRIu64 " blocks of %zu stacks", count,
+    tmi_print_size(stderr, (double)total.size);
+    fprintf(stderr, " in %" PRIu64 " blocks of %zu stacks", total.count,
             tm_snapshot_trace_count(s));
-    if (s->about.peak > size) {
+    if (s->about.peak > total.size) {
         fputs(", and at no time together more than ", stderr);
         tmi_print_size(stderr, (double)s->about.peak);
     }

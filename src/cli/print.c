@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bits.h"
 #include "cli/shorten.h"
 #include "cli/term.h"
 #include "view/frame.h"
@@ -43,13 +44,6 @@ static void *need(void *memory)
 }
 
 /* A sum that does not fit stays at the largest number: a file may claim anything. */
-static void add_up(uint64_t *sum, uint64_t n)
-{
-    if (__builtin_add_overflow(*sum, n, sum)) {
-        *sum = UINT64_MAX;
-    }
-}
-
 void tmi_print_clean(FILE *out, const char *text)
 {
     for (; *text != '\0'; text++) {
@@ -113,7 +107,7 @@ static const char *rank_shares(struct shares *shares, size_t *others)
         const char *name = shares->items[i].function;
         uint64_t size = 0;
         for (; i < shares->count && strcmp(shares->items[i].function, name) == 0; i++) {
-            add_up(&size, shares->items[i].size);
+            tmi_add_up(&size, shares->items[i].size);
         }
         if (*name != '\0' && (*best == '\0' || size > best_size)) {
             best = name;

@@ -12,14 +12,13 @@
 
 #include <errno.h>
 
+#include "base/bits.h"
 #include "view/order.h"
 
 static void add_values(uint64_t sum[TMI_VALUE_COUNT], const struct tmi_trace *trace)
 {
     for (int v = 0; v < TMI_VALUE_COUNT; v++) {
-        if (__builtin_add_overflow(sum[v], trace->values[v], &sum[v])) {
-            sum[v] = UINT64_MAX;
-        }
+        tmi_add_up(&sum[v], trace->values[v]);
     }
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/bits.h"
 #include "base/compiler.h"
 #include "cli/command.h"
 #include "cli/encode.h"
@@ -102,9 +103,7 @@ static void put_row(const struct table *t, const struct tmi_profile_row *row,
 {
     uint64_t flat = row->flat[t->value];
     uint64_t cum = row->cum[t->value];
-    if (__builtin_add_overflow(*sum, flat, sum)) {
-        *sum = UINT64_MAX;
-    }
+    tmi_add_up(sum, flat);
     put_number(t, flat);
     printf(" %5.1f%%", percent(t, flat));
     if (!is_narrow(t)) {

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/bits.h"
 #include "base/hash.h"
 #include "tmalloc/snapshot.h"
 #include "view/frame.h"
@@ -224,13 +225,6 @@ static int find_frames(struct tm_snapshot *s, const tm_frame_t *frames, size_t n
 
 /* ---- traces ------------------------------------------------------------------------ */
 
-static void add_up(uint64_t *sum, uint64_t n)
-{
-    if (__builtin_add_overflow(*sum, n, sum)) {
-        *sum = UINT64_MAX;
-    }
-}
-
 int tm_snapshot_add(tm_snapshot_t *s, tm_domain_t domain, uint64_t size, uint64_t count,
                     const tm_frame_t *frames, size_t nframes, size_t total_nframe)
 {
@@ -256,7 +250,7 @@ int tm_snapshot_add(tm_snapshot_t *s, tm_domain_t domain, uint64_t size, uint64_
     }
     if (err == 0) {
         s->live_count = s->trace_count;
-        add_up(&s->about.current, size);
+        tmi_add_up(&s->about.current, size);
         s->about.peak = s->about.current;
     }
     return err;

@@ -9,17 +9,9 @@
 
 #include <errno.h>
 
+#include "base/bits.h"
 #include "view/group.h"
 #include "view/home.h"
-
-/* now - before, as near as 64 bits come. */
-static int64_t subtract(uint64_t now, uint64_t before)
-{
-    if (now >= before) {
-        return now - before > INT64_MAX ? INT64_MAX : (int64_t)(now - before);
-    }
-    return before - now > INT64_MAX ? INT64_MIN : -(int64_t)(before - now);
-}
 
 /* The home, for which `groups` were made, becomes the owner of its differences. */
 static tm_statistic_diffs_t *settle(struct tm_snapshot *home,
@@ -38,9 +30,9 @@ static tm_statistic_diffs_t *settle(struct tm_snapshot *home,
         all[i] = (tm_statistic_diff_t){
             .traceback = &home->traces[i].traceback,
             .size = size[TMI_NOW],
-            .size_diff = subtract(size[TMI_NOW], size[TMI_BEFORE]),
+            .size_diff = tmi_difference(size[TMI_NOW], size[TMI_BEFORE]),
             .count = count[TMI_NOW],
-            .count_diff = subtract(count[TMI_NOW], count[TMI_BEFORE]),
+            .count_diff = tmi_difference(count[TMI_NOW], count[TMI_BEFORE]),
             .domain = home->traces[i].domain};
     }
     *diffs = (tm_statistic_diffs_t){.home = home, .all = all, .count = groups->count};

@@ -25,18 +25,11 @@
 #include "view/map.h"
 #include "view/order.h"
 
-static void add_up(uint64_t *sum, uint64_t n)
-{
-    if (__builtin_add_overflow(*sum, n, sum)) {
-        *sum = UINT64_MAX;
-    }
-}
-
 static void add_trace(struct tmi_group *group, uint32_t side,
                       const struct tmi_trace *trace)
 {
-    add_up(&group->size[side], trace->values[TMI_INUSE_BYTES]);
-    add_up(&group->count[side], trace->values[TMI_INUSE_BLOCKS]);
+    tmi_add_up(&group->size[side], trace->values[TMI_INUSE_BYTES]);
+    tmi_add_up(&group->count[side], trace->values[TMI_INUSE_BLOCKS]);
 }
 
 /* The live traces of both sides. */

@@ -11,16 +11,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/bits.h"
 #include "base/hash.h"
 #include "base/sys.h"
 #include "view/merge_place.h"
-
-static void add_up(uint64_t *sum, uint64_t n)
-{
-    if (__builtin_add_overflow(*sum, n, sum)) {
-        *sum = UINT64_MAX;
-    }
-}
 
 /* ---- domains ----------------------------------------------------------------------- */
 
@@ -184,7 +178,7 @@ static int add_trace(struct tmi_merge *m, struct tmi_merge_source *source,
     }
     trace.domain = (tm_domain_t)domain;
     for (int v = 0; v < TMI_VALUE_COUNT; v++) {
-        add_up(&m->totals[v], trace.values[v]);
+        tmi_add_up(&m->totals[v], trace.values[v]);
         if (m->totals[v] > INT64_MAX) {
             return -EOVERFLOW;
         }
@@ -253,9 +247,9 @@ static int add_about(struct tmi_merge *m, const struct tmi_snapshot_about *from)
         to->time_nanos = from->time_nanos;
     }
     to->period = from->period > to->period ? from->period : to->period;
-    add_up(&to->current, from->current);
-    add_up(&to->peak, from->peak);
-    add_up(&to->overhead, from->overhead);
+    tmi_add_up(&to->current, from->current);
+    tmi_add_up(&to->peak, from->peak);
+    tmi_add_up(&to->overhead, from->overhead);
     return add_command(m, from->command);
 }
 
