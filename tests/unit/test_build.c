@@ -7,9 +7,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "support/literal.h"
+#include "support/scarcity.h"
 #include "tmalloc/snapshot.h"
 #include "view/service.h"
 #include "view/snapshot.h"
@@ -213,15 +213,6 @@ Test(build, current_is_the_sum)
 
 /* ---- memory ------------------------------------------------------------------------ */
 
-static size_t mapped_bytes(void)
-{
-    size_t pages = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
-    cr_assert_eq(fscanf(f, "%zu", &pages), 1);
-    fclose(f);
-    return pages * 4096;
-}
-
 static int add_one(tm_snapshot_t *s, uint32_t i)
 {
     char text[32];
@@ -234,17 +225,14 @@ static int add_one(tm_snapshot_t *s, uint32_t i)
 Test(build, no_memory_adds_nothing)
 {
     for (size_t spare = 1; spare < 30; spare++) {
-        struct rlimit before;
-        getrlimit(RLIMIT_AS, &before);
         tm_snapshot_t *s = tm_snapshot_new(1);
-        struct rlimit tight = {mapped_bytes() + spare * 300 * 1024, before.rlim_max};
-        cr_assert_eq(setrlimit(RLIMIT_AS, &tight), 0);
+        scarcity_begin(spare * 300 * 1024);
         int err = 0;
         uint32_t added = 0;
         while ((err = add_one(s, added)) == 0) {
             added++;
         }
-        setrlimit(RLIMIT_AS, &before);
+        scarcity_end();
         cr_assert_eq(err, -ENOMEM);
         cr_assert_eq(tm_snapshot_trace_count(s), added);
         cr_assert_eq(add_one(s, added), 0);

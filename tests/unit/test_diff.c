@@ -10,9 +10,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "support/literal.h"
+#include "support/scarcity.h"
 #include "view/service.h"
 
 const struct tmi_service *tmi_service(void)
@@ -325,15 +325,6 @@ Test(diff, what_cannot_be_asked_for)
     tm_snapshot_free(s);
 }
 
-static size_t mapped_bytes(void)
-{
-    size_t pages = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
-    cr_assert_eq(fscanf(f, "%zu", &pages), 1);
-    fclose(f);
-    return pages * 4096;
-}
-
 static tm_snapshot_t *many_traces(uint32_t from)
 {
     tm_snapshot_t *s = tm_snapshot_new(3);
@@ -351,17 +342,14 @@ Test(diff, no_memory)
 {
     tm_snapshot_t *s = many_traces(0);
     tm_snapshot_t *old = many_traces(10000);
-    struct rlimit before;
-    getrlimit(RLIMIT_AS, &before);
     size_t failures = 0;
     tm_statistic_diffs_t *diffs = NULL;
     for (size_t spare = 0; diffs == NULL && spare < 1000; spare++) {
-        struct rlimit tight = {mapped_bytes() + spare * 256 * 1024, before.rlim_max};
-        cr_assert_eq(setrlimit(RLIMIT_AS, &tight), 0);
+        scarcity_begin(spare * 256 * 1024);
         errno = 0;
         diffs = tm_snapshot_compare_to(s, old, TM_KEY_TRACEBACK, false);
         int error = errno;
-        setrlimit(RLIMIT_AS, &before);
+        scarcity_end();
         failures += diffs == NULL;
         cr_assert(diffs != NULL || error == ENOMEM);
     }

@@ -9,9 +9,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "support/literal.h"
+#include "support/scarcity.h"
 #include "tmalloc/snapshot.h"
 #include "view/match.h"
 #include "view/service.h"
@@ -335,15 +335,6 @@ Test(filter, filters_have_to_be_there)
     tm_snapshot_free(s);
 }
 
-static size_t mapped_bytes(void)
-{
-    size_t pages = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
-    cr_assert_eq(fscanf(f, "%zu", &pages), 1);
-    fclose(f);
-    return pages * 4096;
-}
-
 /* From too little to enough in small steps: an error, or all of it. */
 Test(filter, no_memory)
 {
@@ -355,17 +346,14 @@ Test(filter, no_memory)
         cr_assert_eq(tm_snapshot_add(s, 0, i + 1, 1, frames, 2, 2), 0);
     }
     const tm_filter_t filter = {.inclusive = true, .filename_pattern = "file *"};
-    struct rlimit before;
-    getrlimit(RLIMIT_AS, &before);
     size_t failures = 0;
     tm_snapshot_t *filtered = NULL;
     for (size_t spare = 0; filtered == NULL && spare < 1000; spare++) {
-        struct rlimit tight = {mapped_bytes() + spare * 128 * 1024, before.rlim_max};
-        cr_assert_eq(setrlimit(RLIMIT_AS, &tight), 0);
+        scarcity_begin(spare * 128 * 1024);
         errno = 0;
         filtered = tm_snapshot_filter_traces(s, &filter, 1);
         int error = errno;
-        setrlimit(RLIMIT_AS, &before);
+        scarcity_end();
         failures += filtered == NULL;
         cr_assert(filtered != NULL || error == ENOMEM);
     }

@@ -11,10 +11,10 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "support/literal.h"
+#include "support/scarcity.h"
 #include "view/service.h"
 
 /* ---- a resolver that counts -------------------------------------------------------- */
@@ -212,15 +212,6 @@ DAMAGE(kind_missing, s->about.kind = NULL)
 
 /* ---- memory ------------------------------------------------------------------------ */
 
-static size_t mapped_bytes(void)
-{
-    size_t pages = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
-    cr_assert_eq(fscanf(f, "%zu", &pages), 1);
-    fclose(f);
-    return pages * 4096;
-}
-
 static int add_everything(struct tm_snapshot *s, uint32_t i)
 {
     char text[32];
@@ -242,16 +233,13 @@ static int add_everything(struct tm_snapshot *s, uint32_t i)
 Test(snapshot, no_memory_leaves_nothing_half_added)
 {
     for (size_t spare = 1; spare < 40; spare++) {
-        struct rlimit before;
-        getrlimit(RLIMIT_AS, &before);
         struct tm_snapshot *s = literal_snapshot(1);
-        struct rlimit tight = {mapped_bytes() + spare * 300 * 1024, before.rlim_max};
-        cr_assert_eq(setrlimit(RLIMIT_AS, &tight), 0);
+        scarcity_begin(spare * 300 * 1024);
         int err = 0;
         for (uint32_t i = 0; err == 0; i++) {
             err = add_everything(s, i);
         }
-        setrlimit(RLIMIT_AS, &before);
+        scarcity_end();
         cr_assert_eq(err, -ENOMEM);
         tmi_snapshot_finish(s);
         cr_assert(tmi_snapshot_check(s));
