@@ -4,25 +4,26 @@
  * a kept frame or ends; then it goes back inwards over what it walked, each frame giving
  * way to its child in the call tree, and frames to be kept are put behind the kept ones.
  *
- *     tmi_laststack_capture()    few frames, fast steps, known children: nearly always
- *     walk_on()                  takes a walk over where that left off: any step
- *     return_inwards()           takes the way back over: new nodes, frames to be kept
- *
- * The first calls the others last or not at all, so it has nothing to save on the stack.
+ *     tmi_laststack_capture()    few frames, fast steps: nearly always; no way back, as
+ *                                the route that it notes leads to the node
+ *     walk_on()                  any number of frames, any step: from the start again
+ *     return_inwards()           its way back, with frames to be kept
  */
 #include "trace/laststack.h"
 
 #include <string.h>
 
-#include "base/hash.h"
 #include "trace/memory.h"
 #include "trace/module.h"
 #include "trace/tree.h"
 
 #define FIRST_ROOM 256u
 
-/* Of many new frames, so many are not kept. */
+/* Of more new frames than a route has, so many are not kept. */
 #define INNERMOST 2
+
+/* The same stack twice, and new frames in it: so often before they are kept. */
+#define REPEATS_BORNE 4
 
 /* The most words that a step reads. */
 #define WORDS_MOST 3
@@ -139,7 +140,6 @@ static TMI_COLD bool grow(struct tmi_laststack *last)
     last->frames = sentinel + 1;
     last->checks = (struct tmi_check *)(last->frames + room);
     last->walked = (struct tmi_walked_frame *)(last->checks + WORDS_MOST * room);
-    last->few_end = last->walked + TMI_LASTSTACK_FEW;
     last->room = room;
     last->newest = sentinel;
     last->checks[0] = (struct tmi_check){&never, 1};
@@ -234,31 +234,6 @@ static struct tmi_kept_frame *keep(struct tmi_laststack *last,
 
 /* ---- the way back ----------------------------------------------------------------- */
 
-TMI_INLINE uint64_t child_key(tmi_step step, uint64_t parent)
-{
-    return (step & ~(uint64_t)UINT32_MAX) | parent;
-}
-
-TMI_INLINE struct tmi_known_child *known_child(struct tmi_laststack *last, uint64_t key)
-{
-    return &last->children[key * TMI_HASH_ODD1 >> (64 - TMI_LASTSTACK_CHILDREN_BITS)];
-}
-
-/* The child of a node, by way of what this thread looked up lately. */
-static uint32_t child_of(struct tmi_laststack *last, uint32_t parent, tmi_step step)
-{
-    uint64_t key = child_key(step, parent);
-    struct tmi_known_child *known = known_child(last, key);
-    if (known->key != key) {
-        uint32_t node = tmi_tree_child(parent, tmi_step_location(step));
-        if (node == 0) {
-            return 0;
-        }
-        *known = (struct tmi_known_child){key, node};
-    }
-    return known->node;
-}
-
 /*
  * Go back from the outermost of the walked frames, which end before `walked`, inwards to
  * the node of the whole stack; `top` is the kept frame outside of them.
@@ -270,20 +245,18 @@ static TMI_NOINLINE uint32_t return_inwards(struct tmi_laststack *last,
     size_t n = (size_t)(walked - last->walked);
     size_t frames = (size_t)(top - last->frames + 1) + n;
     uint32_t node = top->node;
-    bool complete = frames <= TMI_TREE_DEPTH_MOST;
-    for (size_t i = n; i > 0 && complete; i--) {
-        node = child_of(last, node, last->walked[i - 1].step);
-        last->walked[i - 1].node = node;
-        complete = node != 0;
-    }
-    if (!complete) {
+    if (frames > TMI_TREE_DEPTH_MOST) {
         tmi_laststack_drop(last);
         return 0;
+    }
+    for (size_t i = n; i > 0; i--) {
+        node = tmi_tree_child(node, tmi_step_location(last->walked[i - 1].step));
+        last->walked[i - 1].node = node;
     }
     size_t stay = n; /* how many of the walked frames are not kept */
     if (node == last->latest) {
         stay = 0;
-    } else if (n > TMI_LASTSTACK_FEW || top < last->frames) {
+    } else if (n > TMI_ROUTE_MOST || top < last->frames) {
         stay = n < INNERMOST ? n : INNERMOST;
     }
     for (size_t i = n; i > stay && may_keep(last, frames, &last->walked[i - 1]); i--) {
@@ -361,34 +334,22 @@ static TMI_NOINLINE uint32_t walk_on(struct tmi_laststack *last,
 static TMI_COLD uint32_t begin_anew(struct tmi_laststack *last, uintptr_t pc,
                                     uintptr_t sp, uintptr_t rbp, uint32_t generation)
 {
-    if (last->room == 0 && !grow(last)) {
-        return 0;
+    if (last->room == 0) {
+        tmi_routes_init(&last->routes);
+        if (!grow(last)) {
+            return 0;
+        }
     }
     last->newest = last->frames - 1;
     last->generation = generation + 1;
     return walk_on(last, last->newest, last->walked, pc, sp, rbp);
 }
 
-/* The way back as long as each child is known, and none is to be kept. */
-TMI_INLINE uint32_t return_fast(struct tmi_laststack *last, struct tmi_kept_frame *top,
-                                struct tmi_walked_frame *walked)
+/* What the fast way cannot do. */
+static TMI_NOINLINE uint32_t begin_again(struct tmi_laststack *last)
 {
-    uint64_t node = top->node;
-    const struct tmi_walked_frame *w = walked;
-    while (w != last->walked) {
-        w--;
-        uint64_t key = child_key(w->step, node);
-        const struct tmi_known_child *known = known_child(last, key);
-        if (TMI_UNLIKELY(known->key != key)) {
-            return return_inwards(last, top, walked);
-        }
-        node = known->node;
-    }
-    if (TMI_UNLIKELY(node == last->latest && walked != last->walked)) {
-        return return_inwards(last, top, walked);
-    }
-    last->latest = (uint32_t)node;
-    return (uint32_t)node;
+    const struct tmi_state *start = &last->start;
+    return walk_on(last, last->newest, last->walked, start->pc, start->sp, start->rbp);
 }
 
 uint32_t tmi_laststack_capture(struct tmi_laststack *last, uintptr_t pc, uintptr_t sp,
@@ -397,34 +358,28 @@ uint32_t tmi_laststack_capture(struct tmi_laststack *last, uintptr_t pc, uintptr
     if (TMI_UNLIKELY(last->generation != generation + 1)) {
         return begin_anew(last, pc, sp, rbp, generation);
     }
+    last->start = (struct tmi_state){pc, sp, rbp};
     const struct tmi_step_table *table = tmi_load_acquire(&tmi_step_table);
-    size_t mask = table->mask;
-    struct tmi_kept_frame *top = last->newest;
-    struct tmi_walked_frame *walked = last->walked;
+    const struct tmi_kept_frame *top = last->newest;
+    struct tmi_route route = TMI_ROUTE_EMPTY;
     for (;;) {
         while (top->state.sp < sp) {
             top--;
         }
         if (is_at(top, pc, sp, rbp)) {
-            if (TMI_UNLIKELY(first_difference(top->check) != last->proof)) {
-                break;
-            }
-            return return_fast(last, top, walked);
+            break;
         }
-        tmi_step step = tmi_step_look_up(table->entries, mask, pc);
+        tmi_step step = tmi_step_look_up(table->entries, table->mask, pc);
         uintptr_t cfa = sp + (step & TMI_STEP_CFA);
         if (TMI_UNLIKELY(!(step & TMI_STEP_FAST_RSP))) {
             cfa = rbp + (step & TMI_STEP_CFA);
             if (!(step & TMI_STEP_FAST_RBP) || cfa <= sp) {
-                break;
+                return begin_again(last);
             }
         }
-        if (TMI_UNLIKELY(walked == last->few_end)) {
-            break;
+        if (TMI_UNLIKELY(!tmi_route_push(&route, tmi_step_location(step)))) {
+            return begin_again(last);
         }
-        walked->state = (struct tmi_state){pc, sp, rbp};
-        walked->step = step;
-        walked++;
         intptr_t saved = tmi_step_rbp(step);
         if (saved != 0) {
             rbp = ((const uintptr_t *)cfa)[saved];
@@ -432,5 +387,16 @@ uint32_t tmi_laststack_capture(struct tmi_laststack *last, uintptr_t pc, uintptr
         pc = word_at(cfa - sizeof(uintptr_t));
         sp = cfa;
     }
-    return walk_on(last, top, walked, pc, sp, rbp);
+    if (TMI_UNLIKELY(first_difference(top->check) != last->proof)) {
+        return begin_again(last);
+    }
+    uint32_t node = top->node;
+    if (TMI_LIKELY(!tmi_route_is_empty(route))) {
+        node = tmi_routes_node(&last->routes, route, node);
+        if (TMI_UNLIKELY(node == last->latest && ++last->repeats % REPEATS_BORNE == 0)) {
+            return begin_again(last);
+        }
+    }
+    last->latest = node;
+    return node;
 }

@@ -13,10 +13,10 @@
  *                 lower addresses, the step's others and those of the frames outside
  *     checks[0]   never matches, which ends the loop over them
  *
- *     children    (location, parent node) -> node, as last looked up: spares the tree
+ *     routes      (node of the frame that was met, route to it) -> node: trace/route.h
  *
- * A few new frames, up to TMI_LASTSTACK_FEW, are walked each time and not kept, unless
- * the same stack comes twice: mostly the next stack will not have them. So the frames
+ * A few new frames, as many as a route has, are walked each time and not kept, unless the
+ * same stack comes again and again: mostly the next one will not have them. So the frames
  * inside of the one that was met stay kept as well, for a stack that has them again,
  * until one is put in their place or a difference shows that they are gone.
  *
@@ -50,6 +50,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "trace/route.h"
 #include "trace/step.h"
 
 /* The registers in a frame: the return address to it, and what follows from it. */
@@ -76,25 +77,18 @@ struct tmi_walked_frame {
     uint32_t node; /* found on the way back */
 };
 
-struct tmi_known_child {
-    uint64_t key; /* location:32 parent:32 */
-    uint32_t node;
-};
-
-#define TMI_LASTSTACK_FEW           6
-#define TMI_LASTSTACK_CHILDREN_BITS 10
-
 struct tmi_laststack {
     struct tmi_kept_frame *newest; /* frames - 1: none */
-    struct tmi_walked_frame *walked;
-    const struct tmi_walked_frame *few_end; /* walked + TMI_LASTSTACK_FEW */
     const struct tmi_check *proof; /* checks, when reaching it proves all; else NULL */
     uint32_t generation;           /* of modules, plus one; 0: there are no frames */
     uint32_t latest;               /* node of the latest stack */
+    uint32_t repeats;              /* how often a stack with new frames was the latest */
     struct tmi_kept_frame *frames;
     struct tmi_check *checks;
+    struct tmi_walked_frame *walked;
     size_t room;
-    struct tmi_known_child children[1 << TMI_LASTSTACK_CHILDREN_BITS];
+    struct tmi_state start; /* of the capture under way */
+    struct tmi_routes routes;
 };
 
 /*

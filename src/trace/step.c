@@ -11,6 +11,7 @@
 #include "trace/memory.h"
 #include "trace/module.h"
 #include "trace/object.h"
+#include "trace/route.h"
 #include "trace/tree.h"
 
 #define FIRST_ENTRIES 1024
@@ -21,9 +22,10 @@ static struct tmi_step_table none = {.entries = {{0, 0}}};
 struct tmi_step_table *tmi_step_table = &none;
 
 /* What a capture does in line; tmalloc's own frames are skipped out of line. */
-static uint32_t fast_flag(const struct tmi_rule *rule, uintptr_t pc)
+static uint32_t fast_flag(const struct tmi_rule *rule, uint32_t location, uintptr_t pc)
 {
-    if (rule->cfa_offset <= 0 || tmi_module_is_own(pc)) {
+    if (rule->cfa_offset <= 0 || location >> TMI_ROUTE_LOCATION_BITS != 0 ||
+        tmi_module_is_own(pc)) {
         return 0;
     }
     return rule->kind == TMI_RULE_RSP   ? TMI_STEP_FAST_RSP
@@ -45,7 +47,7 @@ static tmi_step pack(const struct tmi_rule *rule, uint32_t location, uintptr_t p
         return (uint64_t)location << 32 | TMI_RULE_OTHER;
     }
     return (uint64_t)location << 32 | (uint32_t)rbp << TMI_STEP_RBP_SHIFT |
-           fast_flag(rule, pc) | ((uint32_t)(cfa * 8) & TMI_STEP_CFA) |
+           fast_flag(rule, location, pc) | ((uint32_t)(cfa * 8) & TMI_STEP_CFA) |
            (uint32_t)rule->kind;
 }
 

@@ -9,8 +9,9 @@
  *
  * Offsets are signed and in words of 8 bytes, so the cfa's is one of bytes where it
  * stands; rbp's is from the CFA, and negative. `fast` marks what a capture does in line:
- * TMI_RULE_RSP and TMI_RULE_RBP with an offset above 0, in code that is not tmalloc's
- * own. 0, which stands for "not known", is not fast.
+ * TMI_RULE_RSP and TMI_RULE_RBP with an offset above 0 and a location that fits a route
+ * (trace/route.h), in code that is not tmalloc's own. 0, which stands for "not known", is
+ * not fast.
  *
  * Reading takes no lock. An entry's step is written before its pc; a table that is full
  * is replaced by one of twice the size and stays mapped, for readers still in it. When
@@ -84,15 +85,15 @@ void tmi_step_forget_gone(void);
 TMI_INLINE tmi_step tmi_step_look_up(const struct tmi_step_entry *entries, size_t mask,
                                      uintptr_t pc)
 {
-    const struct tmi_step_entry *entry = &entries[pc & mask];
+    size_t at = pc & mask;
     uintptr_t found;
-    while (TMI_UNLIKELY((found = tmi_load_acquire(&entry->pc)) != pc)) {
+    while (TMI_UNLIKELY((found = tmi_load_acquire(&entries[at].pc)) != pc)) {
         if (found == 0) {
             return 0;
         }
-        entry++;
+        at++;
     }
-    return tmi_load_relaxed(&entry->step);
+    return tmi_load_relaxed(&entries[at].step);
 }
 
 TMI_INLINE tmi_step tmi_step_find(uintptr_t pc)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See trace/tree.h. Keys: a location is module:16 offset:48, a node is parent:32
- * location:32. The key of the location of which nothing is known would be 0, which is a
- * key like any other.
+ * See trace/tree.h. The key of a location is module:16 offset:48. That of the location of
+ * which nothing is known is 0, which is a key like any other.
  */
 #include "trace/tree.h"
 
 #include "base/atomic.h"
+#include "base/compiler.h"
 #include "base/lock.h"
 #include "trace/index.h"
 #include "trace/memory.h"
@@ -16,20 +16,8 @@
 #define OFFSET_MASK (((uint64_t)1 << OFFSET_BITS) - 1)
 
 static struct tmi_index locations;
-static struct tmi_index nodes;
 
 static uint64_t cuts; /* atomic */
-
-static uint32_t add(struct tmi_index *index, uint64_t key)
-{
-    uint32_t id = tmi_index_find(index, key);
-    if (id == 0 && tmi_memory_allows_stack()) {
-        tmi_lock(TMI_LOCK_TREE);
-        id = tmi_index_add(index, key);
-        tmi_unlock(TMI_LOCK_TREE);
-    }
-    return id;
-}
 
 /* The call lies before the return address, which may be the first byte of something else.
  */
@@ -37,20 +25,35 @@ uint32_t tmi_tree_locate(uintptr_t pc)
 {
     uint32_t module = pc == 0 ? 0 : tmi_module_find(pc - 1);
     uint64_t offset = module == 0 ? pc : pc - tmi_module_get(module)->start;
-    return add(&locations, (uint64_t)module << OFFSET_BITS | (offset & OFFSET_MASK));
+    uint64_t key = (uint64_t)module << OFFSET_BITS | (offset & OFFSET_MASK);
+    uint32_t id = tmi_index_find(&locations, key);
+    if (id == 0 && tmi_memory_allows_stack()) {
+        tmi_lock(TMI_LOCK_TREE);
+        id = tmi_index_add(&locations, key);
+        tmi_unlock(TMI_LOCK_TREE);
+    }
+    return id;
 }
 
-uint32_t tmi_tree_child(uint32_t parent, uint32_t location)
+/* What is known of it ends at `parent`. */
+static TMI_COLD uint32_t cut_at(uint32_t parent)
+{
+    tmi_add_relaxed(&cuts, 1);
+    return parent | TMI_TREE_CUT;
+}
+
+uint32_t tmi_tree_new_child(uint32_t parent, uint32_t location)
 {
     if (parent & TMI_TREE_CUT) {
         return parent;
     }
-    uint32_t child = location == 0 ? 0 : add(&nodes, (uint64_t)parent << 32 | location);
-    if (child == 0 || (child & TMI_TREE_CUT)) {
-        tmi_add_relaxed(&cuts, 1);
-        child = parent | TMI_TREE_CUT;
+    uint32_t child = 0;
+    if (location != 0 && tmi_memory_allows_stack()) {
+        tmi_lock(TMI_LOCK_TREE);
+        child = tmi_node_add(parent, location);
+        tmi_unlock(TMI_LOCK_TREE);
     }
-    return child;
+    return child != 0 ? child : cut_at(parent);
 }
 
 uint32_t tmi_tree_intern(const uintptr_t *newest_first, size_t n)
@@ -61,9 +64,6 @@ uint32_t tmi_tree_intern(const uintptr_t *newest_first, size_t n)
     uint32_t node = 0;
     for (size_t i = n; i > 0; i--) {
         node = tmi_tree_child(node, tmi_tree_locate(newest_first[i - 1]));
-        if (node == 0) {
-            break;
-        }
     }
     return node;
 }
@@ -73,8 +73,7 @@ struct tmi_node tmi_tree_node(uint32_t node)
     if (node & TMI_TREE_CUT) {
         return (struct tmi_node){node & ~TMI_TREE_CUT, tmi_tree_locate(0)};
     }
-    uint64_t key = tmi_index_key(&nodes, node);
-    return (struct tmi_node){(uint32_t)(key >> 32), (uint32_t)key};
+    return (struct tmi_node){tmi_node_parent(node), tmi_node_links(node)->location};
 }
 
 uint32_t tmi_tree_parent(uint32_t node)
@@ -94,7 +93,7 @@ uint64_t tmi_tree_cuts(void)
 
 uint32_t tmi_tree_node_count(void)
 {
-    return tmi_index_count(&nodes);
+    return tmi_node_count();
 }
 
 uint32_t tmi_tree_location_count(void)

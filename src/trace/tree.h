@@ -6,9 +6,9 @@
  *     node     = (parent node, location); the root is node 0     told by its id, 32 bits
  *
  * A stack is its leaf node: main's frame is a child of the root, the frame that called
- * malloc is the leaf. Both are keys of an index (trace/index.h), and an id's key is all
- * that there is to know about it. A parent's id is always below its children's. Nothing
- * is ever removed.
+ * malloc is the leaf. Locations are the keys of an index (trace/index.h); nodes know
+ * their children themselves (trace/node.h). A parent's id is always below its children's.
+ * Nothing is ever removed.
  *
  * Where no node can be added, for want of memory or because of the bound on it, a stack
  * is given to its longest known outer part: the node of that with the bit CUT stands for
@@ -21,6 +21,8 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+#include "trace/node.h"
 
 /* The longest stack that is kept: deeper ones lose their oldest frames. */
 #define TMI_TREE_DEPTH_MOST 65535u
@@ -37,7 +39,13 @@ uint32_t tmi_tree_intern(const uintptr_t *newest_first, size_t n);
 /* The two steps of that: the location of a return address, and the child of a node there.
  */
 uint32_t tmi_tree_locate(uintptr_t pc);
-uint32_t tmi_tree_child(uint32_t parent, uint32_t location);
+uint32_t tmi_tree_new_child(uint32_t parent, uint32_t location);
+
+TMI_INLINE uint32_t tmi_tree_child(uint32_t parent, uint32_t location)
+{
+    uint32_t child = parent & TMI_TREE_CUT ? 0 : tmi_node_find(parent, location);
+    return TMI_LIKELY(child != 0) ? child : tmi_tree_new_child(parent, location);
+}
 
 /* What there is to know of a node, at once or by halves. */
 struct tmi_node {
