@@ -25,14 +25,6 @@
 
 static const struct tmi_rule other = {TMI_RULE_OTHER, 0, 0};
 
-struct function {
-    struct tmi_cfi_scale scale;
-    uintptr_t end; /* of the code */
-    bool is_signal;
-    bool has_augmentation;
-    struct tmi_cursor initial, rest; /* instructions of the CIE and of the FDE */
-};
-
 static struct tmi_cursor cursor_at(const struct tmi_cfi_image *image, uintptr_t at)
 {
     return tmi_cursor_in(image->start, image->end, at);
@@ -46,8 +38,8 @@ static int32_t table_number(uintptr_t table, size_t at)
     return v;
 }
 
-/* The FDE whose code may contain `pc`; 0 when there is none. False: malformed. */
-static bool search(const struct tmi_cfi_image *image, uintptr_t pc, uintptr_t *fde)
+/* Where the sorted table is, and how long. False: malformed. */
+static bool open_table(const struct tmi_cfi_image *image, struct tmi_cfi_reader *reader)
 {
     struct tmi_cursor c = cursor_at(image, image->eh_frame_hdr);
     uint8_t version = tmi_cursor_u8(&c);
@@ -61,23 +53,34 @@ static bool search(const struct tmi_cfi_image *image, uintptr_t pc, uintptr_t *f
         count > (c.end - c.at) / 8) {
         return false;
     }
-    int64_t wanted = (int64_t)(pc - image->eh_frame_hdr);
+    reader->entries = c.at;
+    reader->count = count;
+    return true;
+}
+
+/* The FDE whose code may contain `wanted`, and for which others; 0 when there is none. */
+static uintptr_t search(const struct tmi_cfi_image *image,
+                        const struct tmi_cfi_reader *reader, int64_t wanted,
+                        struct tmi_cfi_function *f)
+{
     size_t low = 0;
+    size_t count = reader->count;
     while (count > 0) { /* the first entry above `wanted` is in [low, low + count] */
         size_t half = count / 2;
-        if (table_number(c.at, 2 * (low + half)) <= wanted) {
+        if (table_number(reader->entries, 2 * (low + half)) <= wanted) {
             low += half + 1;
             count -= half + 1;
         } else {
             count = half;
         }
     }
-    *fde = 0;
-    if (low != 0) {
-        intptr_t offset = table_number(c.at, 2 * low - 1);
-        *fde = image->eh_frame_hdr + (uintptr_t)offset;
+    f->lowest = low == 0 ? INT64_MIN : table_number(reader->entries, 2 * low - 2);
+    f->next = low == reader->count ? INT64_MAX : table_number(reader->entries, 2 * low);
+    if (low == 0) {
+        return 0;
     }
-    return true;
+    intptr_t offset = table_number(reader->entries, 2 * low - 1);
+    return image->eh_frame_hdr + (uintptr_t)offset;
 }
 
 /* The entry (CIE or FDE) at `at`, without its length; lost when it is none. */
@@ -90,27 +93,28 @@ static struct tmi_cursor open_entry(const struct tmi_cfi_image *image, uintptr_t
     return entry;
 }
 
-static void read_augmentation(struct tmi_cursor c, const char *letters,
-                              struct function *f, bool *understood)
+static bool read_augmentation(struct tmi_cursor c, const char *letters,
+                              struct tmi_cfi_common *common)
 {
     for (; *letters != '\0' && !c.lost; letters++) {
         if (*letters == 'R') {
-            f->scale.encoding = tmi_cursor_u8(&c);
+            common->scale.encoding = tmi_cursor_u8(&c);
         } else if (*letters == 'L') {
             tmi_cursor_u8(&c);
         } else if (*letters == 'P') {
             uint8_t encoding = tmi_cursor_u8(&c);
             tmi_cursor_pointer(&c, encoding & (TMI_ENC_FORM | TMI_ENC_PCREL));
         } else if (*letters == 'S') {
-            f->is_signal = true;
+            common->is_signal = true;
         } else {
             c.lost = true;
         }
     }
-    *understood = !c.lost;
+    return !c.lost;
 }
 
-static bool read_cie(const struct tmi_cfi_image *image, uintptr_t at, struct function *f)
+static bool read_cie(const struct tmi_cfi_image *image, uintptr_t at,
+                     struct tmi_cfi_common *common)
 {
     struct tmi_cursor c = open_entry(image, at);
     uint32_t id = tmi_cursor_u32(&c);
@@ -123,34 +127,44 @@ static bool read_cie(const struct tmi_cfi_image *image, uintptr_t at, struct fun
     if (c.lost || id != 0 || (version != 1 && version != 3) || n == sizeof letters) {
         return false;
     }
-    f->scale.code_align = tmi_cursor_uleb(&c);
-    f->scale.data_align = tmi_cursor_sleb(&c);
+    *common = (struct tmi_cfi_common){.has_augmentation = letters[0] == 'z'};
+    common->scale.code_align = tmi_cursor_uleb(&c);
+    common->scale.data_align = tmi_cursor_sleb(&c);
     uint64_t rip = version == 1 ? tmi_cursor_u8(&c) : tmi_cursor_uleb(&c);
-    f->scale.encoding = TMI_ENC_ABSPTR;
-    f->has_augmentation = letters[0] == 'z';
+    common->scale.encoding = TMI_ENC_ABSPTR;
     bool understood = letters[0] == '\0';
-    if (f->has_augmentation) {
+    if (common->has_augmentation) {
         struct tmi_cursor augmentation = tmi_cursor_part(&c, tmi_cursor_uleb(&c));
-        read_augmentation(augmentation, letters + 1, f, &understood);
+        understood = read_augmentation(augmentation, letters + 1, common);
     }
-    f->initial = c;
-    return understood && !c.lost && rip == TMI_DWARF_RIP;
+    struct tmi_cfi_place place = {.next = c, .row = {.cfa = TMI_CFA_OTHER}};
+    struct tmi_cfi_row none = place.row;
+    if (!understood || c.lost || rip != TMI_DWARF_RIP ||
+        !tmi_cfi_run(&place, &common->scale, &none, UINTPTR_MAX, &common->start)) {
+        return false;
+    }
+    common->at = at;
+    return true;
 }
 
-static bool read_fde(const struct tmi_cfi_image *image, uintptr_t at, struct function *f)
+static bool read_fde(const struct tmi_cfi_image *image, uintptr_t at,
+                     struct tmi_cfi_common *common, struct tmi_cfi_function *f)
 {
     struct tmi_cursor c = open_entry(image, at);
     uintptr_t here = c.at;
     uint32_t back = tmi_cursor_u32(&c);
-    if (c.lost || back == 0 || !read_cie(image, here - back, f)) {
+    if (c.lost || back == 0 ||
+        (common->at != here - back && !read_cie(image, here - back, common))) {
         return false;
     }
-    f->scale.begin = tmi_cursor_pointer(&c, f->scale.encoding);
-    f->end = f->scale.begin + tmi_cursor_pointer(&c, f->scale.encoding & TMI_ENC_FORM);
-    if (f->has_augmentation) {
+    uint8_t encoding = common->scale.encoding;
+    f->begin = tmi_cursor_pointer(&c, encoding);
+    f->end = f->begin + tmi_cursor_pointer(&c, encoding & TMI_ENC_FORM);
+    if (common->has_augmentation) {
         tmi_cursor_part(&c, tmi_cursor_uleb(&c));
     }
     f->rest = c;
+    f->latest.from = UINTPTR_MAX;
     return !c.lost;
 }
 
@@ -222,33 +236,48 @@ static struct tmi_rule translate(const struct tmi_cfi_row *row)
     return rule;
 }
 
-struct tmi_rule tmi_cfi_rule(const struct tmi_cfi_image *image, uintptr_t pc)
+/* Find the function of a call, if it is another one; false: malformed. */
+static bool find_function(const struct tmi_cfi_image *image,
+                          struct tmi_cfi_reader *reader, uintptr_t call)
+{
+    int64_t wanted = (int64_t)(call - image->eh_frame_hdr);
+    struct tmi_cfi_function *f = &reader->function;
+    if (wanted >= f->lowest && wanted < f->next) {
+        return true;
+    }
+    if (reader->entries == 0 && !open_table(image, reader)) {
+        return false;
+    }
+    uintptr_t fde = search(image, reader, wanted, f);
+    f->is_there = fde != 0;
+    if (fde != 0 && !read_fde(image, fde, &reader->common, f)) {
+        f->next = f->lowest; /* nothing is known */
+        return false;
+    }
+    return true;
+}
+
+struct tmi_rule tmi_cfi_rule(struct tmi_cfi_reader *reader,
+                             const struct tmi_cfi_image *image, uintptr_t pc)
 {
     uintptr_t call = pc - 1;
-    uintptr_t fde;
-    struct function f = {0};
     if (image->eh_frame_hdr == 0) {
         return without_table(image, pc);
     }
-    if (!search(image, call, &fde)) {
+    if (!find_function(image, reader, call)) {
         return other;
     }
-    if (fde == 0) {
+    struct tmi_cfi_function *f = &reader->function;
+    const struct tmi_cfi_common *common = &reader->common;
+    if (!f->is_there || call < f->begin || call >= f->end) {
         return without_table(image, pc);
     }
-    if (!read_fde(image, fde, &f)) {
+    if (call < f->latest.from) {
+        f->latest = (struct tmi_cfi_place){f->rest, 0, f->begin, common->start};
+    }
+    struct tmi_cfi_row row;
+    if (!tmi_cfi_run(&f->latest, &common->scale, &common->start, call, &row)) {
         return other;
     }
-    if (call < f.scale.begin || call >= f.end) {
-        return without_table(image, pc);
-    }
-    struct tmi_cfi_row start = {.cfa = TMI_CFA_OTHER};
-    if (!tmi_cfi_run(f.initial, &f.scale, UINTPTR_MAX, &start, &start)) {
-        return other;
-    }
-    struct tmi_cfi_row row = start;
-    if (!tmi_cfi_run(f.rest, &f.scale, call, &row, &start)) {
-        return other;
-    }
-    return f.is_signal ? translate_signal(&row) : translate(&row);
+    return common->is_signal ? translate_signal(&row) : translate(&row);
 }

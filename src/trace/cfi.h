@@ -11,13 +11,16 @@
  * register, another expression) gives TMI_RULE_OTHER, and the caller asks a slower
  * unwinder. Code that no table speaks of ends a stack, unless it is the instructions of
  * a signal's return, as libgcc has it. Nothing is read outside of the bytes given; a
- * malformed table gives TMI_RULE_OTHER too. x86-64 only; no state, no allocation, no
- * lock.
+ * malformed table gives TMI_RULE_OTHER too. x86-64 only; no state but the caller's, no
+ * allocation, no lock.
  */
 #ifndef TMI_CFI_H
 #define TMI_CFI_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "trace/cfi_row.h"
 
 enum tmi_rule_kind {
     TMI_RULE_NONE,   /* not decoded yet */
@@ -42,7 +45,38 @@ struct tmi_cfi_image {
         code_end; /* memory that may be read: the code, as far as it is */
 };
 
-/* The rule for the call that returns to `pc`. */
-struct tmi_rule tmi_cfi_rule(const struct tmi_cfi_image *image, uintptr_t pc);
+/* What the functions that refer to one CIE have in common. */
+struct tmi_cfi_common {
+    uintptr_t at; /* where the CIE is; 0: none was read */
+    struct tmi_cfi_scale scale;
+    bool is_signal;
+    bool has_augmentation;
+    struct tmi_cfi_row start; /* what its instructions make */
+};
+
+/* The part of a sorted table that leads to one FDE, and what is known of that. */
+struct tmi_cfi_function {
+    int64_t lowest, next; /* addresses from the table on, of the calls it is for */
+    bool is_there;
+    uintptr_t begin, end;        /* of the code */
+    struct tmi_cursor rest;      /* the FDE's instructions */
+    struct tmi_cfi_place latest; /* among them: where the latest row was found */
+};
+
+/*
+ * What was met in an image while rules were looked for, so that it need not be read
+ * again: of many addresses in one large function each would else read all of its table.
+ * Zeros at first. It belongs to one image, and holds as long as that does not change.
+ */
+struct tmi_cfi_reader {
+    uintptr_t entries; /* of the sorted table; 0: its header was not read */
+    size_t count;
+    struct tmi_cfi_common common;
+    struct tmi_cfi_function function;
+};
+
+/* The rule for the call that returns to `pc`; whatever the reader has met before. */
+struct tmi_rule tmi_cfi_rule(struct tmi_cfi_reader *reader,
+                             const struct tmi_cfi_image *image, uintptr_t pc);
 
 #endif

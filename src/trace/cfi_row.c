@@ -2,7 +2,9 @@
 /*
  * See trace/cfi_row.h. An opcode is its upper two bits with an operand in the lower six,
  * or, when those two bits are 0, an instruction of its own with operands behind it.
- * Products are taken modulo 2^64: a malformed table may ask for anything.
+ * Products are taken modulo 2^64: a malformed table may ask for anything. Code addresses
+ * only go up, or else the table is malformed; so what has been run for one address is
+ * what has to be run for a higher one, up to there.
  */
 #include "trace/cfi_row.h"
 
@@ -18,10 +20,10 @@
 struct run {
     struct tmi_cursor c;
     const struct tmi_cfi_scale *scale;
-    struct tmi_cfi_row *row;
-    struct tmi_cfi_row start;
-    struct tmi_cfi_row states[STATES_MOST];
+    const struct tmi_cfi_row *start;
+    struct tmi_cfi_row row;
     unsigned saved;
+    struct tmi_cfi_row states[STATES_MOST];
 };
 
 static int64_t scaled(const struct run *r, int64_t factor)
@@ -32,21 +34,15 @@ static int64_t scaled(const struct run *r, int64_t factor)
 /* The row's entry for a register, or NULL when that register is none of ours. */
 static struct tmi_where *place_of(struct tmi_cfi_row *row, uint64_t reg)
 {
-    switch (reg) {
-    case TMI_DWARF_RBP:
-        return &row->rbp;
-    case TMI_DWARF_RSP:
-        return &row->rsp;
-    case TMI_DWARF_RIP:
-        return &row->rip;
-    default:
-        return NULL;
-    }
+    return reg == TMI_DWARF_RBP   ? &row->rbp
+           : reg == TMI_DWARF_RIP ? &row->rip
+           : reg == TMI_DWARF_RSP ? &row->rsp
+                                  : NULL;
 }
 
 static void set_place(struct run *r, uint64_t reg, enum tmi_place place, int64_t offset)
 {
-    struct tmi_where *where = place_of(r->row, reg);
+    struct tmi_where *where = place_of(&r->row, reg);
     if (where != NULL) {
         *where = (struct tmi_where){place, offset};
     }
@@ -54,9 +50,12 @@ static void set_place(struct run *r, uint64_t reg, enum tmi_place place, int64_t
 
 static void restore(struct run *r, uint64_t reg)
 {
-    const struct tmi_where *old = place_of(&r->start, reg);
-    if (old != NULL) {
-        set_place(r, reg, old->place, old->offset);
+    if (reg == TMI_DWARF_RBP) {
+        r->row.rbp = r->start->rbp;
+    } else if (reg == TMI_DWARF_RIP) {
+        r->row.rip = r->start->rip;
+    } else if (reg == TMI_DWARF_RSP) {
+        r->row.rsp = r->start->rsp;
     }
 }
 
@@ -80,9 +79,9 @@ static void take_cfa_expression(struct run *r)
 {
     int64_t n;
     uint64_t reg = take_expression(&r->c, true, &n);
-    r->row->cfa = reg == 0 ? TMI_CFA_OTHER : TMI_CFA_DEREF;
-    r->row->cfa_register = reg;
-    r->row->cfa_offset = n;
+    r->row.cfa = reg == 0 ? TMI_CFA_OTHER : TMI_CFA_DEREF;
+    r->row.cfa_register = reg;
+    r->row.cfa_offset = n;
 }
 
 static void take_register_expression(struct run *r)
@@ -99,16 +98,16 @@ static void take_register_expression(struct run *r)
 
 static void set_cfa(struct run *r, uint64_t reg, int64_t offset)
 {
-    r->row->cfa = TMI_CFA_REGISTER;
-    r->row->cfa_register = reg;
-    r->row->cfa_offset = offset;
+    r->row.cfa = TMI_CFA_REGISTER;
+    r->row.cfa_register = reg;
+    r->row.cfa_offset = offset;
 }
 
 /* Offsets of a CFA that is no register plus an offset mean nothing. */
 static bool set_cfa_offset(struct run *r, int64_t offset)
 {
-    r->row->cfa_offset = offset;
-    return r->row->cfa == TMI_CFA_REGISTER;
+    r->row.cfa_offset = offset;
+    return r->row.cfa == TMI_CFA_REGISTER;
 }
 
 /* Instructions about the CFA; false when `op` is none, or makes no sense here. */
@@ -126,8 +125,8 @@ static bool run_cfa(struct run *r, uint8_t op)
         return true;
     case 0x0d: /* def_cfa_register */
         reg = tmi_cursor_uleb(&r->c);
-        r->row->cfa_register = reg;
-        return r->row->cfa == TMI_CFA_REGISTER;
+        r->row.cfa_register = reg;
+        return r->row.cfa == TMI_CFA_REGISTER;
     case 0x0e: /* def_cfa_offset */
         return set_cfa_offset(r, (int64_t)tmi_cursor_uleb(&r->c));
     case 0x13: /* def_cfa_offset_sf */
@@ -205,9 +204,9 @@ static TMI_NOINLINE bool run_one(struct run *r, uint8_t op, uintptr_t *at)
         return true;
     }
     if (op == 0x0a && r->saved < STATES_MOST) { /* remember_state */
-        r->states[r->saved++] = *r->row;
+        r->states[r->saved++] = r->row;
     } else if (op == 0x0b && r->saved > 0) { /* restore_state */
-        *r->row = r->states[--r->saved];
+        r->row = r->states[--r->saved];
     } else if (op == 0x10) { /* expression */
         take_register_expression(r);
     } else if (op >= 0x0c && op <= 0x13 && op != 0x11) {
@@ -218,18 +217,20 @@ static TMI_NOINLINE bool run_one(struct run *r, uint8_t op, uintptr_t *at)
     return true;
 }
 
-bool tmi_cfi_run(struct tmi_cursor instructions, const struct tmi_cfi_scale *scale,
-                 uintptr_t pc, struct tmi_cfi_row *row, const struct tmi_cfi_row *start)
+bool tmi_cfi_run(struct tmi_cfi_place *place, const struct tmi_cfi_scale *scale,
+                 const struct tmi_cfi_row *start, uintptr_t pc, struct tmi_cfi_row *row)
 {
     struct run r; /* the states are written before they are read */
     r.scale = scale;
-    r.row = row;
-    r.start = *start;
+    r.start = start;
+    r.row = place->row;
     r.saved = 0;
-    struct tmi_cursor c = instructions;
-    uintptr_t at = scale->begin;
+    struct tmi_cursor c = place->next;
+    uintptr_t at = place->at;
+    uintptr_t from = place->from;
     while (c.at < c.end && at <= pc) {
         uint8_t op = tmi_cursor_u8(&c);
+        from = at;
         if ((op & 0xc0) == 0x40) { /* advance_loc */
             at += (op & 0x3f) * scale->code_align;
         } else if ((op & 0xc0) == 0x80) { /* offset */
@@ -242,14 +243,21 @@ bool tmi_cfi_run(struct tmi_cursor instructions, const struct tmi_cfi_scale *sca
                 return false;
             }
         } else {
-            uintptr_t here = at;
+            uintptr_t to = at;
             r.c = c;
-            if (!run_one(&r, op, &here)) {
+            if (!run_one(&r, op, &to)) {
                 return false;
             }
             c = r.c;
-            at = here;
+            at = to;
         }
+        if (at < from) {
+            return false;
+        }
+    }
+    *row = r.row;
+    if (r.saved == 0 && !c.lost) {
+        *place = (struct tmi_cfi_place){c, from, at, r.row};
     }
     return !c.lost;
 }

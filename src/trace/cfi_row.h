@@ -45,19 +45,30 @@ struct tmi_cfi_row {
     struct tmi_where rip, rbp, rsp;
 };
 
-/* What the instructions of one function have in common. */
+/* How the numbers in the instructions of one function are to be read. */
 struct tmi_cfi_scale {
     uint64_t code_align;
     int64_t data_align;
     uint8_t encoding; /* of addresses */
-    uintptr_t begin;  /* where the code begins */
 };
 
 /*
- * Run instructions until they are for code above `pc`; false when one is not understood.
- * `start` is the row to which "restore" goes back: the one after the CIE's instructions.
+ * A place among the instructions of a function. Those before it made `row`, and have come
+ * to the code at `at`; they are all run for any address that is not below `from`.
  */
-bool tmi_cfi_run(struct tmi_cursor instructions, const struct tmi_cfi_scale *scale,
-                 uintptr_t pc, struct tmi_cfi_row *row, const struct tmi_cfi_row *start);
+struct tmi_cfi_place {
+    struct tmi_cursor next;
+    uintptr_t from, at;
+    struct tmi_cfi_row row;
+};
+
+/*
+ * Run instructions until they are for code above `pc`, from a place that is for it;
+ * false when one is not understood. *row becomes the row at `pc`, *place one further on
+ * if there is one to go on from. `start` is the row to which "restore" goes back: the one
+ * after the CIE's instructions.
+ */
+bool tmi_cfi_run(struct tmi_cfi_place *place, const struct tmi_cfi_scale *scale,
+                 const struct tmi_cfi_row *start, uintptr_t pc, struct tmi_cfi_row *row);
 
 #endif

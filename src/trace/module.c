@@ -20,15 +20,20 @@
 #include "trace/memory.h"
 #include "trace/object.h"
 
-#define PAGE_RECORDS 64
-#define PAGES        1024 /* 65,536 modules, dlopen cycles at ever new addresses included */
+#define PAGE_ENTRIES 16
+#define PAGES        4096 /* 65,536 modules, dlopen cycles at ever new addresses included */
 #define CACHE_SLOTS  256
 
+struct entry {
+    struct tmi_module_record record;
+    struct tmi_cfi_reader reader; /* TMI_LOCK_STEPS */
+};
+
 static struct {
-    struct tmi_module_record *pages[PAGES]; /* atomic, grown under TMI_LOCK_MODULES */
-    uint32_t count;                         /* atomic, grown under TMI_LOCK_MODULES */
-    uint32_t cache[CACHE_SLOTS];            /* atomic: ids by address */
-    char *text;                             /* TMI_LOCK_MODULES: free room for paths */
+    struct entry *pages[PAGES];  /* atomic, grown under TMI_LOCK_MODULES */
+    uint32_t count;              /* atomic, grown under TMI_LOCK_MODULES */
+    uint32_t cache[CACHE_SLOTS]; /* atomic: ids by address */
+    char *text;                  /* TMI_LOCK_MODULES: free room for paths */
     size_t text_bytes;
 } modules;
 
@@ -63,11 +68,20 @@ const char *tmi_module_own_path(void)
     return id == 0 ? "" : tmi_module_get(id)->path;
 }
 
+static struct entry *entry_at(uint32_t id)
+{
+    struct entry *page = tmi_load_acquire(&modules.pages[(id - 1) / PAGE_ENTRIES]);
+    return &page[(id - 1) % PAGE_ENTRIES];
+}
+
 static struct tmi_module_record *record_at(uint32_t id)
 {
-    struct tmi_module_record *page =
-        tmi_load_acquire(&modules.pages[(id - 1) / PAGE_RECORDS]);
-    return &page[(id - 1) % PAGE_RECORDS];
+    return &entry_at(id)->record;
+}
+
+struct tmi_cfi_reader *tmi_module_reader(uint32_t id)
+{
+    return &entry_at(id)->reader;
 }
 
 const struct tmi_module_record *tmi_module_get(uint32_t id)
@@ -91,8 +105,12 @@ static bool is_same(const struct tmi_module_record *r, const struct tmi_object *
                     uintptr_t pc)
 {
     if (r->map_start != o->start || r->map_end != o->end || pc < r->start ||
-        pc >= r->limit) {
+        pc >= r->limit || r->tables.eh_frame_hdr != o->eh_frame_hdr) {
         return false;
+    }
+    if (r->build_id_near != NULL &&
+        memcmp(r->build_id_near, r->build_id, r->build_id_bytes) == 0) {
+        return true;
     }
     uint32_t bytes;
     const uint8_t *id = tmi_object_build_id(o, &bytes);
@@ -150,6 +168,21 @@ static const char *keep_path_locked(const char *name)
     return keep_text_locked(path, len + name_len);
 }
 
+/* The part of an object that `address` is in: there may be gaps between segments. */
+static void part_with(const struct tmi_object *o, uintptr_t address, uintptr_t *start,
+                      uintptr_t *end)
+{
+    *start = *end = 0;
+    for (size_t i = 0; i < o->header_count; i++) {
+        const ElfW(Phdr) *h = &o->headers[i];
+        uintptr_t from = o->bias + h->p_vaddr;
+        if (h->p_type == PT_LOAD && address >= from && address - from < h->p_memsz) {
+            *start = from;
+            *end = from + h->p_memsz;
+        }
+    }
+}
+
 static void fill_locked(struct tmi_module_record *r, const struct tmi_object *o,
                         const ElfW(Phdr) * segment)
 {
@@ -164,10 +197,16 @@ static void fill_locked(struct tmi_module_record *r, const struct tmi_object *o,
         r->build_id_bytes = TMI_BUILD_ID_MOST;
     }
     if (id != NULL) {
+        bool is_near = (uintptr_t)id + r->build_id_bytes - r->map_start <= page;
         memcpy(r->build_id, id, r->build_id_bytes);
+        r->build_id_near = is_near ? id : NULL;
     } else {
         r->name_hash = name_hash_of(o);
     }
+    r->tables.eh_frame_hdr = o->eh_frame_hdr;
+    part_with(o, o->eh_frame_hdr, &r->tables.start, &r->tables.end);
+    r->tables.code_start = o->bias + segment->p_vaddr;
+    r->tables.code_end = r->tables.code_start + segment->p_memsz;
     r->path = keep_path_locked(o->name);
 }
 
@@ -209,17 +248,16 @@ static uint32_t find_locked(const struct tmi_object *o, uintptr_t pc)
 
 static uint32_t add_locked(const struct tmi_object *o, const ElfW(Phdr) * segment)
 {
-    uint32_t page = modules.count / PAGE_RECORDS;
+    uint32_t page = modules.count / PAGE_ENTRIES;
     if (page >= PAGES) {
         return 0;
     }
     if (modules.pages[page] == NULL) {
-        struct tmi_module_record *records =
-            tmi_memory_map(PAGE_RECORDS * sizeof(struct tmi_module_record));
-        if (records == NULL) {
+        struct entry *entries = tmi_memory_map(PAGE_ENTRIES * sizeof *entries);
+        if (entries == NULL) {
             return 0;
         }
-        tmi_store_release(&modules.pages[page], records);
+        tmi_store_release(&modules.pages[page], entries);
     }
     uint32_t id = modules.count + 1;
     fill_locked(record_at(id), o, segment);

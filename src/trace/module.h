@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/compiler.h"
+#include "trace/cfi.h"
 
 #define TMI_BUILD_ID_MOST 32
 
@@ -25,12 +26,14 @@ struct tmi_module_record {
     const char *path; /* as the loader opened it; "" when it has none */
     uint8_t build_id[TMI_BUILD_ID_MOST];
     uint32_t build_id_bytes;
+    const uint8_t *build_id_near; /* in memory, on the page of `map_start`; or NULL */
     uint64_t name_hash;     /* of the loader's name for it, where there is no build id */
     uintptr_t start, limit; /* of the executable segment in memory, page aligned */
     uint64_t offset;        /* of `start` in the file */
     uintptr_t map_start, map_end; /* of all that the loader mapped of it */
     uint32_t gone; /* atomic: it was unloaded, and not loaded again since */
     const struct tmi_extents *wrappers; /* atomic; NULL: not looked for yet */
+    struct tmi_cfi_image tables;
 };
 
 /* The module that `pc` lies in now, 1, 2, ...; 0 for none (JIT code) or no memory. */
@@ -45,6 +48,9 @@ bool tmi_module_refresh(void);
 /* A module by id. Stays valid and unchanged for ever. */
 const struct tmi_module_record *tmi_module_get(uint32_t id);
 uint32_t tmi_module_count(void);
+
+/* What was read of its tables. TMI_LOCK_STEPS: it is trace/step.c's. */
+struct tmi_cfi_reader *tmi_module_reader(uint32_t id);
 
 /*
  * True when the call that returns to `pc` is in an allocation wrapper. Looks for all

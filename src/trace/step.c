@@ -51,34 +51,6 @@ static tmi_step pack(const struct tmi_rule *rule, uint32_t location, uintptr_t p
            (uint32_t)rule->kind;
 }
 
-/* The part of an object that `address` is in: there may be gaps between segments. */
-static void segment_of(const struct tmi_object *object, uintptr_t address,
-                       uintptr_t *start, uintptr_t *end)
-{
-    *start = *end = 0;
-    for (size_t i = 0; i < object->header_count; i++) {
-        const ElfW(Phdr) *h = &object->headers[i];
-        uintptr_t from = object->bias + h->p_vaddr;
-        if (h->p_type == PT_LOAD && address >= from && address - from < h->p_memsz) {
-            *start = from;
-            *end = from + h->p_memsz;
-        }
-    }
-}
-
-/* Code that is in no module ends a stack. */
-static struct tmi_rule rule_at(uintptr_t pc)
-{
-    struct tmi_object object;
-    if (!tmi_object_find(pc - 1, &object)) {
-        return (struct tmi_rule){TMI_RULE_END, 0, 0};
-    }
-    struct tmi_cfi_image image = {.eh_frame_hdr = object.eh_frame_hdr};
-    segment_of(&object, object.eh_frame_hdr, &image.start, &image.end);
-    segment_of(&object, pc - 1, &image.code_start, &image.code_end);
-    return tmi_cfi_rule(&image, pc);
-}
-
 /* The entry of `pc`, or the free one where it goes. */
 static struct tmi_step_entry *probe(struct tmi_step_table *table, uintptr_t pc)
 {
@@ -95,6 +67,11 @@ static size_t entries_of(const struct tmi_step_table *table)
     return table->mask + 1 + (table->mask + 1) / 2 + 1;
 }
 
+static size_t bytes_of(const struct tmi_step_table *table)
+{
+    return sizeof *table + entries_of(table) * sizeof(struct tmi_step_entry);
+}
+
 static bool make_room_locked(void)
 {
     struct tmi_step_table *old = tmi_step_table;
@@ -103,8 +80,7 @@ static bool make_room_locked(void)
     }
     struct tmi_step_table head = {
         .mask = (old == &none ? FIRST_ENTRIES : 2 * (old->mask + 1)) - 1};
-    struct tmi_step_table *table =
-        tmi_memory_map(sizeof head + entries_of(&head) * sizeof(struct tmi_step_entry));
+    struct tmi_step_table *table = tmi_memory_map(bytes_of(&head));
     if (table == NULL) {
         return false;
     }
@@ -119,16 +95,8 @@ static bool make_room_locked(void)
     return true;
 }
 
-TMI_COLD tmi_step tmi_step_decode(uintptr_t pc)
+static void keep_locked(uintptr_t pc, tmi_step step)
 {
-    uint32_t location = tmi_tree_locate(pc);
-    struct tmi_rule rule = rule_at(pc);
-    if (location == 0 || tmi_location_module(location) == 0) {
-        bool ends = rule.kind == TMI_RULE_END;
-        return (tmi_step)location << 32 | (ends ? TMI_RULE_END : TMI_RULE_OTHER);
-    }
-    tmi_step step = pack(&rule, location, pc);
-    tmi_lock(TMI_LOCK_STEPS);
     if (make_room_locked()) {
         struct tmi_step_entry *entry = probe(tmi_step_table, pc);
         tmi_store_relaxed(&entry->step, step);
@@ -137,6 +105,35 @@ TMI_COLD tmi_step tmi_step_decode(uintptr_t pc)
             tmi_store_release(&entry->pc, pc);
         }
     }
+}
+
+/* Code that is in no object ends a stack; one that could not be noted as a module does
+ * not.
+ */
+static tmi_step without_module(uint32_t location, uintptr_t pc)
+{
+    struct tmi_object object;
+    bool ends = !tmi_object_find(pc - 1, &object);
+    return (tmi_step)location << 32 | (ends ? TMI_RULE_END : TMI_RULE_OTHER);
+}
+
+TMI_COLD tmi_step tmi_step_decode(uintptr_t pc)
+{
+    uint32_t location = tmi_tree_locate(pc); /* which looks for the module */
+    uint32_t module =
+        location == 0 ? tmi_module_find(pc - 1) : tmi_location_module(location);
+    if (module == 0) {
+        return without_module(location, pc);
+    }
+    tmi_lock(TMI_LOCK_STEPS);
+    struct tmi_rule rule =
+        tmi_cfi_rule(tmi_module_reader(module), &tmi_module_get(module)->tables, pc);
+    tmi_step step = pack(&rule, location, pc);
+    if (location != 0) {
+        keep_locked(pc, step);
+    } else {
+        step = rule.kind == TMI_RULE_END ? TMI_RULE_END : TMI_RULE_OTHER;
+    }
     tmi_unlock(TMI_LOCK_STEPS);
     return step;
 }
@@ -144,6 +141,11 @@ TMI_COLD tmi_step tmi_step_decode(uintptr_t pc)
 void tmi_step_forget_gone(void)
 {
     tmi_lock(TMI_LOCK_STEPS);
+    for (uint32_t id = 1; id <= tmi_module_count(); id++) {
+        if (tmi_load_relaxed(&tmi_module_get(id)->gone)) {
+            *tmi_module_reader(id) = (struct tmi_cfi_reader){0};
+        }
+    }
     struct tmi_step_table *table = tmi_step_table;
     for (size_t i = 0; table != &none && i < entries_of(table); i++) {
         struct tmi_step_entry *entry = &table->entries[i];

@@ -15,6 +15,7 @@
 
 #define CODE      0x10000u /* from the image to the code */
 #define CODE_SIZE 0x1000u
+#define OTHERS    6 /* addresses of which one after the other is asked */
 
 static void check_rule(struct tmi_rule rule)
 {
@@ -26,7 +27,9 @@ static void check_rule(struct tmi_rule rule)
     }
 }
 
-static void ask(const uint8_t *image, size_t len, size_t header, uint32_t call)
+/* A reader finds what a fresh one does, where the table is sorted. */
+static void ask(const uint8_t *image, size_t len, size_t header, uint32_t call,
+                bool is_sorted)
 {
     uintptr_t start = (uintptr_t)image;
     struct tmi_cfi_image where = {.start = start,
@@ -34,8 +37,17 @@ static void ask(const uint8_t *image, size_t len, size_t header, uint32_t call)
                                   .eh_frame_hdr = start + header,
                                   .code_start = start,
                                   .code_end = start + len};
-    check_rule(tmi_cfi_rule(&where, start + header + call + 1));
-    check_rule(tmi_cfi_rule(&where, start + call % (len + 1)));
+    struct tmi_cfi_reader reader = {0};
+    check_rule(tmi_cfi_rule(&reader, &where, start + call % (len + 1)));
+    for (uint32_t i = 0; i < OTHERS; i++) {
+        uintptr_t pc = start + header + call + 1;
+        struct tmi_rule rule = tmi_cfi_rule(&reader, &where, pc);
+        struct tmi_cfi_reader fresh = {0};
+        struct tmi_rule alone = tmi_cfi_rule(&fresh, &where, pc);
+        check_rule(rule);
+        fuzz_need(!is_sorted || memcmp(&rule, &alone, sizeof rule) == 0);
+        call = call / CODE_SIZE * CODE_SIZE + (call * 0x9e3779b1u >> 20);
+    }
 }
 
 static void put_u32(uint8_t *at, size_t value)
@@ -66,7 +78,7 @@ static void ask_framed(const uint8_t *bytes, size_t len, uint32_t call)
     put_u32(image + fde + 8, CODE - (fde + 8));
     put_u32(image + fde + 12, CODE_SIZE);
     memcpy(image + fde + 16, bytes + 1 + cie_bytes, rest);
-    ask(image, total, 0, CODE + call % CODE_SIZE);
+    ask(image, total, 0, CODE + call % CODE_SIZE, true);
     free(image);
 }
 
@@ -86,7 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     }
     uint8_t *image = malloc(len);
     memcpy(image, bytes, len);
-    ask(image, len, form / 2 % 8, call);
+    ask(image, len, form / 2 % 8, call, false);
     free(image);
     return 0;
 }

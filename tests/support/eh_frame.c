@@ -117,7 +117,8 @@ struct tmi_rule ask(const struct bytes *b, uint32_t offset, bool at_end)
     struct tmi_cfi_image image = {.start = (uintptr_t)to,
                                   .end = (uintptr_t)to + b->n,
                                   .eh_frame_hdr = (uintptr_t)to};
-    return tmi_cfi_rule(&image, (uintptr_t)to + CODE + offset + 1);
+    struct tmi_cfi_reader reader = {0};
+    return tmi_cfi_rule(&reader, &image, (uintptr_t)to + CODE + offset + 1);
 }
 
 bool same_rule(struct tmi_rule a, struct tmi_rule b)

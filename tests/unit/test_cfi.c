@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../support/eh_frame.h"
+#include "../support/random.h"
 
 #define NONE 0xffffffffu
 
@@ -22,6 +23,12 @@ static void set_up(void)
 TestSuite(cfi, .init = set_up);
 
 static size_t fde_at; /* of the table built last */
+
+static struct tmi_rule fresh_rule(const struct tmi_cfi_image *image, uintptr_t pc)
+{
+    struct tmi_cfi_reader reader = {0};
+    return tmi_cfi_rule(&reader, image, pc);
+}
 
 /* A table that holds no address. */
 static struct bytes build(const struct table *t)
@@ -131,32 +138,41 @@ Test(cfi, its_header)
     memset(b.at + 8, 0, 4); /* a table of nothing */
     cr_assert(same_rule(ask(&b, 0, true), (struct tmi_rule){TMI_RULE_END, 0, 0}));
     struct tmi_cfi_image far = {.start = 1000, .end = 2000, .eh_frame_hdr = 5000};
-    cr_assert(same_rule(tmi_cfi_rule(&far, 1500), other_rule));
+    cr_assert(same_rule(fresh_rule(&far, 1500), other_rule));
 }
 
-/* Functions at 0, 100, ...: each found by its first and by its last byte, none between.
- */
+/* Functions at 0, 100, ..., with 90 bytes of code and `n` bytes of instructions; each has
+ * its number at instructions[number_at]. */
+static struct bytes build_functions(uint32_t count, uint8_t *instructions, size_t n,
+                                    size_t number_at)
+{
+    struct bytes b = {.n = 0};
+    struct table t = {.cie = {PLAIN}};
+    put(&b, "\1\x1b\3\x3b\0\0\0\0", 8);
+    put_u32(&b, count);
+    b.n += 8 * count;
+    size_t cie = b.n;
+    put_cie(&b, &t);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t entry[2] = {CODE + 100 * i, (uint32_t)b.n};
+        memcpy(b.at + 12 + 8 * i, entry, sizeof entry);
+        instructions[number_at] = (uint8_t)(8 + 8 * i);
+        put_u32(&b, (uint32_t)(13 + n));
+        put_u32(&b, (uint32_t)(b.n - cie));
+        put_u32(&b, (uint32_t)(CODE + 100 * i - b.n));
+        put_u32(&b, 90);
+        put_u8(&b, 0);
+        put(&b, instructions, n);
+    }
+    return b;
+}
+
+/* Each is found by its first and by its last byte, none between. */
 Test(cfi, many_functions)
 {
     for (uint32_t count = 1; count < 15; count++) {
-        struct bytes b = {.n = 0};
-        struct table t = {.cie = {PLAIN}};
-        put(&b, "\1\x1b\3\x3b\0\0\0\0", 8);
-        put_u32(&b, count);
-        b.n += 8 * count;
-        size_t cie = b.n;
-        put_cie(&b, &t);
-        for (uint32_t i = 0; i < count; i++) {
-            uint32_t entry[2] = {CODE + 100 * i, (uint32_t)b.n};
-            memcpy(b.at + 12 + 8 * i, entry, sizeof entry);
-            uint8_t offset[4] = {0x0e, (uint8_t)(8 + 8 * i)};
-            put_u32(&b, 17);
-            put_u32(&b, (uint32_t)(b.n - cie));
-            put_u32(&b, (uint32_t)(CODE + 100 * i - b.n));
-            put_u32(&b, 90);
-            put_u8(&b, 0);
-            put(&b, offset, sizeof offset);
-        }
+        uint8_t offset[4] = {0x0e};
+        struct bytes b = build_functions(count, offset, sizeof offset, 1);
         for (uint32_t i = 0; i < count; i++) {
             struct tmi_rule wanted = {TMI_RULE_RSP, (int32_t)(8 + 8 * i), 0};
             cr_assert(same_rule(ask(&b, 100 * i, true), wanted));
@@ -164,6 +180,87 @@ Test(cfi, many_functions)
             cr_assert_eq(ask(&b, 100 * i + 90, true).kind, TMI_RULE_END);
             cr_assert_eq(ask(&b, 100 * i - 1, true).kind, TMI_RULE_END);
         }
+    }
+}
+
+/*
+ * push rbx, push rbp, an early exit, the rest: as a function's code goes on, and what the
+ * CFA is at each byte of it. The first push is 8 * (1 + number) bytes.
+ */
+Test(cfi, a_reader_finds_what_a_fresh_one_does)
+{
+    uint8_t code[] = {0x41, 0x0e, 0,  0x41, 0x0e, 64,   0x86, 2,    0x45, 0x0a,
+                      0x43, 0x0e, 8,  0xc6, 0x42, 0x0b, 0x02, 20,   0x0e, 72,
+                      0x41, 0x0e, 80, 0x0a, 0x41, 0x0e, 88,   0x41, 0x0b, 0x43};
+    enum { COUNT = 6 };
+    struct bytes b = build_functions(COUNT, code, sizeof code, 2);
+    char *to = place(b.n, true);
+    memcpy(to, b.at, b.n);
+    struct tmi_cfi_image image = {.start = (uintptr_t)to,
+                                  .end = (uintptr_t)to + b.n,
+                                  .eh_frame_hdr = (uintptr_t)to};
+    struct tmi_cfi_reader reader = {0};
+    uint64_t seed = 1;
+    for (int i = 0; i < 100000; i++) {
+        uintptr_t offset = random_below(&seed, 3) != 0 ? random_below(&seed, 100 * COUNT)
+                                                       : 100 + random_below(&seed, 90);
+        uintptr_t within = offset % 100;
+        int32_t cfa = within < 1    ? 8
+                      : within < 2  ? 8 + 8 * (int32_t)(offset / 100)
+                      : within < 10 ? 64
+                      : within < 12 ? 8
+                      : within < 32 ? 64
+                      : within < 33 ? 72
+                      : within < 34 ? 80
+                      : within < 35 ? 88
+                                    : 80;
+        bool saved = within >= 2 && (within < 10 || within >= 12);
+        struct tmi_rule wanted = {TMI_RULE_RSP, cfa, saved ? -16 : 0};
+        if (within >= 90) {
+            wanted = (struct tmi_rule){TMI_RULE_END, 0, 0};
+        }
+        struct tmi_rule rule =
+            tmi_cfi_rule(&reader, &image, (uintptr_t)to + CODE + offset + 1);
+        cr_assert(same_rule(rule, wanted), "%zu: %d %d %d", (size_t)offset, rule.kind,
+                  rule.cfa_offset, rule.rbp_offset);
+    }
+}
+
+/* What one function says wrongly is no matter to the next, nor to itself before. */
+Test(cfi, a_reader_survives_what_is_malformed)
+{
+    uint8_t code[] = {0x41, 0x0e, 16, 0x41, 0x3f, 0x0e, 0};
+    struct bytes b = build_functions(2, code, sizeof code, 6);
+    char *to = place(b.n, true);
+    memcpy(to, b.at, b.n);
+    memset(to + b.n - 3, 0, 3); /* the second function is well */
+    struct tmi_cfi_image image = {.start = (uintptr_t)to,
+                                  .end = (uintptr_t)to + b.n,
+                                  .eh_frame_hdr = (uintptr_t)to};
+    static const uint8_t offsets[] = {2, 1, 0, 2, 102, 1, 50, 101, 2, 100, 150};
+    struct tmi_cfi_reader reader = {0};
+    for (size_t i = 0; i < sizeof offsets; i++) {
+        struct tmi_rule wanted = {TMI_RULE_RSP, offsets[i] % 100 == 0 ? 8 : 16, 0};
+        wanted = offsets[i] < 100 && offsets[i] >= 2 ? other_rule : wanted;
+        struct tmi_rule rule =
+            tmi_cfi_rule(&reader, &image, (uintptr_t)to + CODE + offsets[i] + 1);
+        cr_assert(same_rule(rule, wanted), "%zu", i);
+    }
+}
+
+/* Addresses of code go up: what would come back is malformed. */
+Test(cfi, code_that_goes_back)
+{
+    struct table t = {.absolute = 1, .cie = {PLAIN}, .fde = {0x42, 0x0e, 16, 0x01}};
+    for (int back = 0; back < 2; back++) {
+        size_t n = build_table(&t, 0, &fde_at).n;
+        uintptr_t address = (uintptr_t)place(n, true) + CODE + (back ? 1 : 3);
+        memcpy(t.fde + 4, &address, sizeof address);
+        struct bytes b = build_table(&t, (uintptr_t)place(n, true), &fde_at);
+        struct tmi_rule sixteen = {TMI_RULE_RSP, 16, 0};
+        cr_assert(same_rule(ask(&b, 1, true), plain_rule));
+        cr_assert(same_rule(ask(&b, 2, true), back ? other_rule : sixteen));
+        cr_assert(same_rule(ask(&b, 50, true), back ? other_rule : sixteen));
     }
 }
 
@@ -179,11 +276,11 @@ Test(cfi, a_return_from_a_signal_without_a_table)
     struct tmi_cfi_image image = {.code_start = at, .code_end = at + sizeof code};
     for (int tables = 0; tables < 2; tables++) {
         image.code_end = at + sizeof code;
-        cr_assert_eq(tmi_cfi_rule(&image, at).kind, TMI_RULE_SIGNAL);
-        cr_assert_eq(tmi_cfi_rule(&image, at + 1).kind, TMI_RULE_END);
-        cr_assert_eq(tmi_cfi_rule(&image, at - 1).kind, TMI_RULE_END);
+        cr_assert_eq(fresh_rule(&image, at).kind, TMI_RULE_SIGNAL);
+        cr_assert_eq(fresh_rule(&image, at + 1).kind, TMI_RULE_END);
+        cr_assert_eq(fresh_rule(&image, at - 1).kind, TMI_RULE_END);
         image.code_end--;
-        cr_assert_eq(tmi_cfi_rule(&image, at).kind, TMI_RULE_END);
+        cr_assert_eq(fresh_rule(&image, at).kind, TMI_RULE_END);
         image.start = image.eh_frame_hdr = (uintptr_t)area;
         image.end = image.start + b.n;
     }

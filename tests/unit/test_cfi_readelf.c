@@ -241,15 +241,21 @@ static struct tmi_rule rule_of_row(const struct row *row, bool is_signal,
 
 static size_t compared[TMI_RULE_OTHER + 1];
 
+static struct tmi_cfi_reader kept; /* for the whole file */
+
 static void compare(const struct mapped *m, uintptr_t pc, struct tmi_rule wanted)
 {
-    struct tmi_rule got = tmi_cfi_rule(&m->image, m->bias + pc);
+    struct tmi_cfi_reader fresh = {0};
     compared[wanted.kind]++;
-    cr_assert(got.kind == wanted.kind && got.cfa_offset == wanted.cfa_offset &&
-                  got.rbp_offset == wanted.rbp_offset,
-              "%lx: kind %d, CFA %d, rbp %d; readelf: %d, %d, %d", (unsigned long)pc,
-              got.kind, got.cfa_offset, got.rbp_offset, wanted.kind, wanted.cfa_offset,
-              wanted.rbp_offset);
+    for (int i = 0; i < 2; i++) {
+        struct tmi_rule got =
+            tmi_cfi_rule(i == 0 ? &fresh : &kept, &m->image, m->bias + pc);
+        cr_assert(got.kind == wanted.kind && got.cfa_offset == wanted.cfa_offset &&
+                      got.rbp_offset == wanted.rbp_offset,
+                  "%lx: kind %d, CFA %d, rbp %d; readelf: %d, %d, %d", (unsigned long)pc,
+                  got.kind, got.cfa_offset, got.rbp_offset, wanted.kind,
+                  wanted.cfa_offset, wanted.rbp_offset);
+    }
 }
 
 /* The function is complete. One without rows of its own has that of its CIE. */
@@ -349,6 +355,7 @@ static void compare_file(const char *path)
     }
     read_expressions(path);
     memset(compared, 0, sizeof compared);
+    kept = (struct tmi_cfi_reader){0};
     cie_count = 0;
     function.end = 0;
     FILE *readelf = run_readelf("frames-interp", path);

@@ -42,7 +42,8 @@ static void expect_right(uintptr_t pc)
     struct tmi_object o;
     cr_assert(tmi_object_find(pc - 1, &o));
     struct tmi_cfi_image image = {o.start, o.end, o.eh_frame_hdr, o.start, o.end};
-    struct tmi_rule rule = tmi_cfi_rule(&image, pc);
+    struct tmi_cfi_reader fresh = {0};
+    struct tmi_rule rule = tmi_cfi_rule(&fresh, &image, pc);
     tmi_step step = tmi_step_find(pc);
     expect_step(step, &rule, pc);
     cr_assert_eq(tmi_step_find(pc), step);
@@ -139,7 +140,7 @@ static char folder[] = "/tmp/tmalloc-step-XXXXXX";
 
 /* A library with nothing but `place`: a byte, and from its address on a frame of n bytes.
  */
-static void *load(const char *name, int frame)
+static void *load_with(const char *name, int frame, const char *extra)
 {
     char path[100];
     char command[600];
@@ -147,12 +148,17 @@ static void *load(const char *name, int frame)
     snprintf(command, sizeof command,
              "printf '.text\\n.cfi_startproc\\n.cfi_def_cfa_offset %d\\nnop\\n"
              ".globl place\\nplace: nop\\n.cfi_endproc\\n' | "
-             "cc -shared -nostdlib -x assembler -o '%s' -",
-             frame, path);
+             "cc -shared -nostdlib %s -x assembler -o '%s' -",
+             frame, extra, path);
     cr_assert_eq(system(command), 0);
     void *library = dlopen(path, RTLD_NOW);
     cr_assert_not_null(library, "%s", dlerror());
     return library;
+}
+
+static void *load(const char *name, int frame)
+{
+    return load_with(name, frame, "");
 }
 
 static void unload(void *library, const char *name)
@@ -189,6 +195,23 @@ Test(step, another_library_at_the_same_address)
     cr_assert_eq(tmi_step_table->used, used, "it has the place of the first");
     cr_assert_eq(tmi_step_find(stays), kept);
     unload(library, "two");
+    remove(folder);
+}
+
+/* Nothing tells it from the first but that it was noticed to be gone. */
+Test(step, another_library_of_the_same_name_without_build_id)
+{
+    cr_assert_not_null(mkdtemp(folder));
+    void *library = load_with("one", 4000, "-Wl,--build-id=none");
+    uintptr_t place = (uintptr_t)dlsym(library, "place");
+    cr_assert_eq(tmi_step_cfa(tmi_step_find(place)), 4000);
+    unload(library, "one");
+    cr_assert(tmi_module_refresh());
+    tmi_step_forget_gone();
+    library = load_with("one", 4800, "-Wl,--build-id=none");
+    cr_assert_eq((uintptr_t)dlsym(library, "place"), place, "nothing was tested");
+    cr_assert_eq(tmi_step_cfa(tmi_step_find(place)), 4800);
+    unload(library, "one");
     remove(folder);
 }
 
