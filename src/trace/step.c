@@ -92,6 +92,9 @@ static bool make_room_locked(void)
         }
     }
     tmi_store_release(&tmi_step_table, table); /* pairs with the acquire in find */
+    if (old != &none) {
+        tmi_memory_discard(old, bytes_of(old));
+    }
     return true;
 }
 

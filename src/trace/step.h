@@ -14,8 +14,9 @@
  * not fast.
  *
  * Reading takes no lock. An entry's step is written before its pc; a table that is full
- * is replaced by one of twice the size and stays mapped, for readers still in it. When
- * modules were unloaded the steps of their code become 0, which means "decode again".
+ * is replaced by one of twice the size and stays mapped, for readers still in it, but its
+ * pages are given back: who finds nothing there finds the step when he wants to add it.
+ * When modules were unloaded the steps of their code become 0: "decode again".
  * Locking: changes under TMI_LOCK_STEPS.
  */
 #ifndef TMI_STEP_H

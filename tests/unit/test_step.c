@@ -98,6 +98,31 @@ Test(step, threads_together)
     }
 }
 
+/* Who is still in a table that was superseded finds nothing there, and then the step. */
+Test(step, superseded_tables_are_given_back)
+{
+    uint64_t seed = 5;
+    uintptr_t pc = some_code(&seed);
+    tmi_step step = tmi_step_find(pc);
+    const struct tmi_step_table *first = tmi_step_table;
+    size_t mask = first->mask;
+    cr_assert_eq(tmi_step_look_up(first->entries, mask, pc), step);
+    while (tmi_step_table == first) {
+        expect_right(some_code(&seed));
+    }
+    unsigned char resident[64];
+    size_t pages = (mask + 1) * sizeof *first->entries / 4096;
+    cr_assert_eq(mincore((void *)first, pages * 4096, resident), 0);
+    for (size_t i = 0; i < pages; i++) {
+        cr_assert_eq(resident[i] & 1, 0, "page %zu", i);
+    }
+    cr_assert_eq(tmi_step_look_up(first->entries, mask, pc), 0);
+    cr_assert_eq(tmi_step_decode(pc), step);
+    size_t used = tmi_step_table->used;
+    cr_assert_eq(tmi_step_decode(pc), step);
+    cr_assert_eq(tmi_step_table->used, used, "it was there");
+}
+
 /* Frames too large for a step, right at the limits. */
 extern const char words_524287[], words_524288[], odd_frame[], saved_64[], saved_65[];
 
