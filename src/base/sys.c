@@ -59,6 +59,18 @@ void tmi_sys_unmap(void *p, size_t bytes)
     errno = saved;
 }
 
+void tmi_sys_touch(void *p, size_t bytes)
+{
+#ifdef MADV_POPULATE_WRITE
+    int saved = errno;
+    madvise(p, tmi_align_up(bytes, tmi_sys_page_bytes()), MADV_POPULATE_WRITE);
+    errno = saved;
+#else
+    (void)p;
+    (void)bytes;
+#endif
+}
+
 void tmi_sys_discard(void *p, size_t bytes)
 {
     int saved = errno;

@@ -20,6 +20,12 @@ void *tmi_sys_remap(void *p, size_t old_bytes, size_t new_bytes);
 
 void tmi_sys_unmap(void *p, size_t bytes);
 
+/*
+ * Pages from tmi_sys_map() that are about to be written, all of them: the kernel gets
+ * them in one go where it can, which takes half as long as one by one.
+ */
+void tmi_sys_touch(void *p, size_t bytes);
+
 /* The whole pages within the range become zero and cost nothing until touched again. */
 void tmi_sys_discard(void *p, size_t bytes);
 

@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "base/sys.h"
 #include "heap/block.h"
 #include "trace/domain.h"
 #include "trace/memory.h"
@@ -52,6 +53,9 @@ static struct tmi_cell *new_chunk(struct tmi_shard *shard, bool granted)
         }
         shard->room = tmi_memory_map(ROOM_BYTES);
         shard->room_bytes = shard->room == NULL ? 0 : ROOM_BYTES;
+        if (shard->room != NULL && shard->rooms++ != 0) { /* it will fill this one, too */
+            tmi_sys_touch(shard->room, ROOM_BYTES);
+        }
     }
     if (shard->room != NULL) {
         chunk = shard->room;

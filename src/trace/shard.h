@@ -127,6 +127,7 @@ struct tmi_shard {
     struct tmi_stackrange range; /* owner only: its stack; for frame pointers */
     char *room;                  /* owner only: memory for chunks */
     size_t room_bytes;
+    size_t rooms;             /* owner only: how many were mapped */
     void *free_chunks;        /* owner only: linked through their first word */
     struct tmi_thread *owner; /* atomic: the thread that has it; NULL: none. thread.h */
     struct tmi_shard *next;   /* never changes once the shard is in the list */

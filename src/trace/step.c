@@ -8,6 +8,7 @@
 #include "trace/step.h"
 
 #include "base/lock.h"
+#include "base/sys.h"
 #include "trace/memory.h"
 #include "trace/module.h"
 #include "trace/object.h"
@@ -83,6 +84,9 @@ static bool make_room_locked(void)
     struct tmi_step_table *table = tmi_memory_map(bytes_of(&head));
     if (table == NULL) {
         return false;
+    }
+    if (old != &none) { /* else it may remain nearly empty */
+        tmi_sys_touch(table, sizeof head + (head.mask + 1) * sizeof *table->entries);
     }
     table->mask = head.mask;
     for (size_t i = 0; old != &none && i < entries_of(old); i++) {
