@@ -11,6 +11,7 @@
 #include "base/bits.h"
 #include "base/compiler.h"
 #include "base/hash.h"
+#include "base/sys.h"
 #include "trace/memory.h"
 
 #define FIRST       512u
@@ -122,6 +123,9 @@ static struct tmi_index_table *grow(struct tmi_index *index)
     }
     if (table == NULL) {
         return NULL;
+    }
+    if (old != NULL) { /* else it may remain nearly empty */
+        tmi_sys_touch(table, bytes);
     }
     table->mask = slots - 1;
     for (uint32_t i = 0; old != NULL && i <= old->mask; i++) {
