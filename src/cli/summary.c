@@ -82,6 +82,10 @@ void tmi_summary_print(FILE *out, const char *path)
         put_lines(out, &list);
     }
     put_size(out, "tmalloc: tracing used ", snapshot->about.overhead, "\n");
+    if (snapshot->about.by_libgcc > 0) {
+        fprintf(out, "tmalloc: stacks walked by libgcc, slowly: %" PRIu64 "\n",
+                snapshot->about.by_libgcc);
+    }
     fputs("tmalloc: look closer with: tmalloc stats ", out);
     put_quoted(out, path);
     putc('\n', out);

@@ -87,17 +87,17 @@ static void write_snapshot(const char *path, bool of_peak)
 /* What TMALLOC_UNWIND=check has found. */
 static void tell_checks(void)
 {
-    struct tmi_capture_checks checks = tmi_capture_checks();
-    if (checks.captures == 0) {
+    struct tmi_capture_counts counts = tmi_capture_counts();
+    if (counts.checked == 0) {
         return;
     }
     char room[TMI_REPORT_BYTES];
     struct tmi_writer w = tmi_report_on(room);
-    tmi_put_u64(&w, checks.captures);
+    tmi_put_u64(&w, counts.checked);
     tmi_put_text(&w, " stacks walked both ways, ");
-    tmi_put_u64(&w, checks.differences);
+    tmi_put_u64(&w, counts.differences);
     tmi_put_text(&w, " differ; by libgcc alone: ");
-    tmi_put_u64(&w, checks.by_libgcc);
+    tmi_put_u64(&w, counts.by_libgcc);
     tmi_report(&w);
 }
 

@@ -8,6 +8,7 @@
 
 #include <sys/auxv.h>
 
+#include "base/atomic.h"
 #include "base/report.h"
 #include "trace/module.h"
 #include "trace/tree.h"
@@ -26,16 +27,18 @@
 
 enum tmi_capture_way tmi_capture_chosen;
 
-static struct tmi_capture_checks checks; /* atomic */
+static struct tmi_capture_counts counts; /* atomic */
 
 void tmi_capture_init(enum tmi_capture_way way)
 {
     tmi_capture_chosen = HAVE_RECORDS ? way : TMI_CAPTURE_LIBGCC;
 }
 
-struct tmi_capture_checks tmi_capture_checks(void)
+struct tmi_capture_counts tmi_capture_counts(void)
 {
-    return checks;
+    return (struct tmi_capture_counts){tmi_load_relaxed(&counts.checked),
+                                       tmi_load_relaxed(&counts.differences),
+                                       tmi_load_relaxed(&counts.by_libgcc)};
 }
 
 /* A way to write a stack to shard->stack, as trace/unwind.h has it. */
@@ -112,9 +115,9 @@ static TMI_COLD void check(struct tmi_shard *shard, const uintptr_t *frame, uint
         at = tmi_tree_parent(at);
         i++;
     }
-    tmi_add_relaxed(&checks.captures, 1);
+    tmi_add_relaxed(&counts.checked, 1);
     if ((i != n || at != 0) &&
-        tmi_add_relaxed(&checks.differences, 1) < DIFFERENCES_TOLD) {
+        tmi_add_relaxed(&counts.differences, 1) < DIFFERENCES_TOLD) {
         tell_difference(shard, n, node);
     }
 }
@@ -173,7 +176,7 @@ TMI_COLD uint32_t tmi_capture_slowly(struct tmi_shard *shard, const uintptr_t *f
         unwinder *by = tmi_capture_chosen == TMI_CAPTURE_FP ? by_fp : by_libgcc;
         size_t n = unwind_slowly(shard, frame, by, &complete);
         node = tmi_tree_intern(shard->stack, n);
-        tmi_add_relaxed(&checks.by_libgcc, by == by_libgcc);
+        tmi_add_relaxed(&counts.by_libgcc, by == by_libgcc);
     }
     return node;
 }

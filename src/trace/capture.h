@@ -74,13 +74,13 @@ uint32_t tmi_capture_unknown(void);
 /* Before the first capture; `way` counts where the processor allows it. */
 void tmi_capture_init(enum tmi_capture_way way);
 
-/* How many stacks were captured in the checking mode, and how many of them differed. */
-struct tmi_capture_checks {
-    uint64_t captures;
+/* How many stacks there were of some kinds, since the process began. */
+struct tmi_capture_counts {
+    uint64_t checked; /* in the checking mode */
     uint64_t differences;
-    uint64_t by_libgcc; /* stacks that the fast way could not do */
+    uint64_t by_libgcc; /* whose node is of libgcc's making */
 };
 
-struct tmi_capture_checks tmi_capture_checks(void);
+struct tmi_capture_counts tmi_capture_counts(void);
 
 #endif

@@ -127,6 +127,14 @@ build_holder()
     place=$srcdir/tests/integration/holder.c:$line
 }
 
+walked_by_libgcc()
+{
+    try 0 env TMALLOC_UNWIND=libgcc "$tmalloc" run -o slowly.pb.gz -- "$holder" hold
+    grep -qE '^tmalloc: stacks walked by libgcc, slowly: [1-9][0-9]*$' "$err" ||
+        fail 'nothing by libgcc'
+    rm -f slowly.pb.gz
+}
+
 a_session()
 {
     try 0 "$tmalloc" run -o 'a file.pb.gz' -- "$holder" hold
@@ -135,6 +143,7 @@ a_session()
     grep -qE '^tmalloc: peak [0-9.]+ [KM]?i?B; at exit [0-9.]+ [KM]?i?B in [0-9]+ blocks$' \
         "$err" || fail 'no totals'
     grep -qE '^tmalloc: tracing used [0-9.]+ [KM]iB$' "$err" || fail 'no overhead'
+    ! grep -q 'walked by libgcc' "$err" || fail 'libgcc walked stacks'
     next=$(sed -n 's/^tmalloc: look closer with: tmalloc //p' "$err")
     try 0 sh -c "'$tmalloc' $next"
     is "$err" ''
@@ -350,6 +359,7 @@ mistakes_are_answered
 bad_files_are_refused
 if [ -e "$builddir/.libs/libtmalloc.so" ]; then
     build_holder
+    walked_by_libgcc
     a_session
     tsv_is_exact
     wrappers_are_passed_over
