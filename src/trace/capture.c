@@ -64,9 +64,6 @@ static size_t by_fp(struct tmi_shard *shard, const uintptr_t *frame, bool *compl
     while (TMI_CAPTURE_HAS_FAST && tmi_module_is_own(now.pc) &&
            tmi_laststack_step(&now)) {
     }
-    if (shard->range.high == 0) {
-        shard->range = tmi_stackrange_find();
-    }
     struct tmi_stackwalk walk = tmi_stackwalk_from(&shard->range, (uintptr_t)frame);
     return tmi_unwind_fp(now.pc, now.rbp, &walk, shard->stack, shard->stack_room,
                          complete);

@@ -2,8 +2,7 @@
 /*
  * See trace/stackrange.h. Main's stack ends a little above what the kernel put there
  * before the program began, and nothing else lies as close below as the limit allows it
- * to grow. A larger limit than FARTHEST is not believed: deeper frames are asked for page
- * by page.
+ * to grow. A larger limit than FARTHEST is not believed: deeper frames are asked for.
  */
 #include "trace/stackrange.h"
 
@@ -31,30 +30,38 @@ static struct tmi_stackrange of_main(void)
     return (struct tmi_stackrange){high > most ? high - most : 0, high};
 }
 
-struct tmi_stackrange tmi_stackrange_find(void)
+static bool is_readable(uintptr_t address)
 {
-    struct tmi_stackrange range = of_main();
-    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-    pthread_attr_t attr;
-    if ((here < range.low || here >= range.high) &&
-        pthread_getattr_np(pthread_self(), &attr) == 0) {
-        void *low;
-        size_t bytes;
-        if (pthread_attr_getstack(&attr, &low, &bytes) == 0) {
-            range = (struct tmi_stackrange){(uintptr_t)low, (uintptr_t)low + bytes};
-        }
-        pthread_attr_destroy(&attr);
-    }
-    return range;
+    return tmi_sys_is_readable((const void *)(address & ~(sizeof(uintptr_t) - 1)));
 }
 
-struct tmi_stackwalk tmi_stackwalk_from(const struct tmi_stackrange *own, uintptr_t place)
+/* Extend a range that ends where the stack does down to the page of `place`. */
+static void extend(struct tmi_stackrange *own, uintptr_t place)
 {
-    struct tmi_stackwalk walk = {place, own->high, NO_PAGE};
-    if (place < own->low || place >= own->high) {
-        walk.high = 0;
+    uintptr_t page = tmi_sys_page_bytes();
+    uintptr_t low = place & ~(page - 1);
+    if (place >= own->low || own->low - place > FARTHEST) {
+        return;
     }
-    return walk;
+    for (uintptr_t at = low; at < own->low; at += page) {
+        if (!is_readable(at)) {
+            return;
+        }
+    }
+    own->low = low;
+}
+
+struct tmi_stackwalk tmi_stackwalk_from(struct tmi_stackrange *own, uintptr_t place)
+{
+    if (own->high == 0) {
+        uintptr_t top = (uintptr_t)pthread_self();
+        struct tmi_stackrange range = of_main();
+        bool on_main = place >= range.low && place < range.high;
+        *own = on_main ? range : (struct tmi_stackrange){top, top};
+    }
+    extend(own, place);
+    bool is_own = place >= own->low && place < own->high;
+    return (struct tmi_stackwalk){place, is_own ? own->high : 0, NO_PAGE};
 }
 
 bool tmi_stackwalk_may_read(struct tmi_stackwalk *walk, uintptr_t address)
@@ -70,7 +77,7 @@ bool tmi_stackwalk_may_read(struct tmi_stackwalk *walk, uintptr_t address)
         uintptr_t at = address + i * sizeof(uintptr_t);
         uintptr_t page = at & ~(uintptr_t)(tmi_sys_page_bytes() - 1);
         if (page != walk->page) {
-            if (!tmi_sys_is_readable((const void *)at)) {
+            if (!is_readable(at)) {
                 return false;
             }
             walk->page = page;

@@ -3,11 +3,14 @@
  * Which memory around a stack pointer may be read, for an unwinder that follows pointers
  * of which nobody knows whether they are any:
  *
- *     on the thread's own stack    all of it, as libc or the kernel tells, asked once
+ *     on the thread's own stack    all of it; asked once
  *     on any other (signal stack,  page by page, as the kernel tells, asked each time:
  *     coroutine)                   nobody says when such a stack is unmapped
  *
- * Finding the range may allocate; the caller is guarded, so that is not traced.
+ * libc could tell where a thread's stack is, but under a lock that it also holds while it
+ * allocates. So the kernel is asked here, too: what is readable without a gap, from where
+ * the thread is up to its descriptor, which lies at the top of its stack, is its stack.
+ * As it goes deeper, the pages below are asked for. Takes no lock, allocates nothing.
  */
 #ifndef TMI_STACKRANGE_H
 #define TMI_STACKRANGE_H
@@ -15,13 +18,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Of the thread's own stack; high == 0: not asked yet. */
+/* Of the thread's own stack, as far as is known; high == 0: nothing is. */
 struct tmi_stackrange {
     uintptr_t low, high;
 };
-
-/* The range of the calling thread's stack. */
-struct tmi_stackrange tmi_stackrange_find(void);
 
 /* One walk outwards, from a place on a stack. */
 struct tmi_stackwalk {
@@ -29,8 +29,8 @@ struct tmi_stackwalk {
     uintptr_t page;      /* the page asked for last: may be read */
 };
 
-struct tmi_stackwalk tmi_stackwalk_from(const struct tmi_stackrange *own,
-                                        uintptr_t place);
+/* *own is of the calling thread, and learns. */
+struct tmi_stackwalk tmi_stackwalk_from(struct tmi_stackrange *own, uintptr_t place);
 
 /* May two words at `address` be read? */
 bool tmi_stackwalk_may_read(struct tmi_stackwalk *walk, uintptr_t address);

@@ -43,9 +43,9 @@ static uintptr_t address(size_t at)
 /* Both ways to know what may be read have to come to the same frames. */
 static void expect(uintptr_t fp, size_t frames, bool whole)
 {
-    static const struct tmi_stackrange elsewhere = {16, 4096};
+    struct tmi_stackrange elsewhere = {16, 4096};
     struct tmi_stackrange own = {address(0), address(WORDS)};
-    const struct tmi_stackrange *ranges[] = {&own, &elsewhere};
+    struct tmi_stackrange *ranges[] = {&own, &elsewhere};
     for (int i = 0; i < 2; i++) {
         uintptr_t found[100];
         bool complete;
@@ -114,7 +114,7 @@ Test(unwind_fp, words_at_random, .init = map_page)
 {
     uint64_t seed = 3;
     struct tmi_stackrange own = {address(0), address(WORDS)};
-    static const struct tmi_stackrange elsewhere = {16, 4096};
+    struct tmi_stackrange elsewhere = {16, 4096};
     for (int round = 0; round < 3000; round++) {
         for (size_t i = 0; i < WORDS; i++) {
             uint64_t kind = random_below(&seed, 4);
@@ -135,10 +135,10 @@ Test(unwind_fp, words_at_random, .init = map_page)
 }
 
 /* Does the range end where the mapping of this stack ends, and begin no later? */
-static void *look_at_range(void *is_main)
+static void compare_range(struct tmi_stackrange *own, bool is_main)
 {
-    struct tmi_stackrange range = tmi_stackrange_find();
-    uintptr_t here = (uintptr_t)&range;
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    struct tmi_stackwalk walk = tmi_stackwalk_from(own, here);
     uintptr_t start;
     uintptr_t end;
     FILE *maps = fopen("/proc/self/maps", "r");
@@ -148,10 +148,31 @@ static void *look_at_range(void *is_main)
     }
     fclose(maps);
     cr_assert(found);
-    cr_assert(range.low <= here && here < range.high);
-    cr_assert_leq(range.high, end);
-    cr_assert(is_main == NULL || range.high == end, "%lx %lx", range.high, end);
-    cr_assert(is_main != NULL || range.low >= start, "it may be read");
+    cr_assert(own->low <= here && here < own->high);
+    cr_assert_eq(walk.low, here);
+    cr_assert_eq(walk.high, own->high);
+    cr_assert_leq(own->high, end);
+    cr_assert_gt(own->high + 8192, end, "%lx %lx", own->high, end);
+    cr_assert(!is_main || own->high == end, "%lx %lx", own->high, end);
+    cr_assert(is_main || own->low >= start, "it may be read");
+}
+
+/* And deeper, where the stack was not when it was asked first. */
+static void compare_deeper(struct tmi_stackrange *own, bool is_main, int times)
+{
+    volatile char room[15000];
+    room[0] = 0;
+    compare_range(own, is_main);
+    if (times > 0) {
+        compare_deeper(own, is_main, times - 1);
+    }
+    room[0]++;
+}
+
+static void *look_at_range(void *is_main)
+{
+    struct tmi_stackrange own = {0, 0};
+    compare_deeper(&own, is_main != NULL, 2);
     return NULL;
 }
 
@@ -166,4 +187,24 @@ Test(unwind_fp, range_of_main_and_of_threads)
         cr_assert_eq(pthread_create(&id, &attr, look_at_range, NULL), 0);
         pthread_join(id, NULL);
     }
+}
+
+/* A stack that is not the thread's own, wherever it lies, is asked page by page. */
+static void *look_elsewhere(void *unused)
+{
+    struct tmi_stackrange own = {0, 0};
+    uintptr_t places[] = {address(10), (uintptr_t)pthread_self() + 100000, 4096};
+    for (size_t i = 0; i < 3; i++) {
+        cr_assert_eq(tmi_stackwalk_from(&own, places[i]).high, 0);
+    }
+    cr_assert_eq(tmi_stackwalk_from(&own, (uintptr_t)places).high,
+                 (uintptr_t)pthread_self());
+    return unused;
+}
+
+Test(unwind_fp, other_stacks_of_a_thread, .init = map_page)
+{
+    pthread_t id;
+    cr_assert_eq(pthread_create(&id, NULL, look_elsewhere, NULL), 0);
+    pthread_join(id, NULL);
 }

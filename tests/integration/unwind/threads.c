@@ -47,6 +47,16 @@ KEEP void *thread_two(void *depth)
     return NULL;
 }
 
+/* libc allocates here first, with its lock of this very thread taken. */
+KEEP void *thread_asks(void *unused)
+{
+    pthread_attr_t attr;
+    need(pthread_getattr_np(pthread_self(), &attr) == 0, "pthread_getattr_np");
+    here("thread_asks");
+    pthread_attr_destroy(&attr);
+    return unused;
+}
+
 static void start(pthread_t *thread, void *(*function)(void *), void *arg)
 {
     need(pthread_create(thread, NULL, function, arg) == 0, "pthread_create");
@@ -59,6 +69,9 @@ void run_threads(void)
         start(&thread, i % 3 == 0 ? thread_one : thread_two, (void *)(intptr_t)(i % 7));
         pthread_join(thread, NULL);
     }
+    pthread_t thread;
+    start(&thread, thread_asks, NULL);
+    pthread_join(thread, NULL);
 }
 
 /* ---- allocations while a thread ends ------------------------------------------------
