@@ -370,7 +370,7 @@ TMI_COLD void tmi_family_free_odd(void *p)
     give_up(p, tmi_block_trace(p, state), tmi_block_base(p, state));
 }
 
-size_t tmi_family_usable(const void *p)
+size_t tmi_family_size_odd(const void *p)
 {
     if (p == NULL) {
         return 0;
@@ -380,5 +380,5 @@ size_t tmi_family_usable(const void *p)
         tmi_damage_report("malloc_usable_size", p, state);
         return 0;
     }
-    return tmi_block_usable(p, state);
+    return tmi_block_size(tmi_block_of(p));
 }

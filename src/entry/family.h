@@ -49,8 +49,8 @@ void *tmi_family_resize(void *p, size_t size, uintptr_t caller);
 void tmi_family_free_sealed(void *p, uint64_t hash);
 void tmi_family_free_odd(void *p);
 
-/* malloc_usable_size */
-size_t tmi_family_usable(const void *p);
+/* The size of a block that is odd like that. */
+size_t tmi_family_size_odd(const void *p);
 
 /* What malloc and calloc ask of mimalloc, for sizes that it calls small. */
 TMI_INLINE void *tmi_family_ask_small(size_t size, bool zeroed)
@@ -111,6 +111,19 @@ TMI_INLINE void tmi_family_free(void *p)
     }
     tmi_block_unseal(tmi_block_of(p), 0);
     tmi_family_release(p);
+}
+
+/*
+ * malloc_usable_size: what was asked for, which is what is counted. mimalloc may have
+ * rounded up, but it knows by way of two more cache lines, and programs like redis ask
+ * for each block, twice.
+ */
+TMI_INLINE size_t tmi_family_size(const void *p)
+{
+    const struct tmi_block *block = tmi_block_of(p);
+    return TMI_LIKELY(tmi_block_may_look(p) && tmi_block_is_plain(block))
+               ? tmi_block_size(block)
+               : tmi_family_size_odd(p);
 }
 
 #endif

@@ -8,6 +8,7 @@
  *     realloc(p, 0)     frees p and returns NULL, as glibc does
  *     sizes             above PTRDIFF_MAX, and products that overflow: NULL, ENOMEM
  *     free              keeps errno
+ *     usable size       the size asked for: writing beyond it is an overflow
  */
 #include <errno.h>
 
@@ -93,12 +94,12 @@ TM_API int reallocarr(void *array, size_t n, size_t size)
 
 TM_API size_t malloc_usable_size(void *p)
 {
-    return tmi_family_usable(p);
+    return tmi_family_size(p);
 }
 
 TM_API size_t malloc_size(const void *p)
 {
-    return tmi_family_usable(p);
+    return tmi_family_size(p);
 }
 
 TM_API size_t malloc_good_size(size_t size)

@@ -176,7 +176,9 @@ Test(inquiry, usable_size)
     cr_assert_eq(malloc_size(NULL), 0);
     for (size_t size = 0; size < 200000; size += 1 + size / 10) {
         void *p = malloc(size);
-        cr_assert_geq(malloc_usable_size(p), size);
+        cr_assert_eq(malloc_usable_size(p), size);
+        p = realloc(p, size + 1);
+        cr_assert_eq(malloc_usable_size(p), size + 1);
         cr_assert_geq(malloc_good_size(size), size);
         cr_assert_lt(malloc_good_size(size), size + size / 2 + 4096);
         free(p);
