@@ -62,14 +62,27 @@ static TMI_NOINLINE void *trace_special(struct tmi_shard *shard, void *base, siz
     return p;
 }
 
+/*
+ * With one frame. That is the caller's, or further out when it is a wrapper; looked for
+ * only where `frame`, of a function reached by tail calls, is below the caller's own.
+ */
 static TMI_NOINLINE void *trace_caller(struct tmi_shard *shard, void *base, size_t size,
                                        uintptr_t caller, const uintptr_t *frame)
 {
+    uintptr_t sp = (uintptr_t)(frame + 2);
+    if (TMI_LIKELY(frame[1] == caller)) {
+        struct tmi_cell *cell = tmi_quick_cell_outside(shard, caller, sp);
+        if (TMI_LIKELY(cell != NULL)) {
+            return tmi_quick_count_within(shard, cell, base, size);
+        }
+    }
     uint32_t site = tmi_tracer_site(shard, caller, frame);
     void *p = tmi_block_seal(base, size, 0, site);
     if (TMI_LIKELY(site != 0)) {
         tmi_tracer_count_alloc(shard, site, size, p);
-        tmi_quick_learn_caller(shard, caller, site);
+        if (frame[1] == caller) {
+            tmi_quick_learn_caller(shard, caller, sp, site);
+        }
     }
     return p;
 }

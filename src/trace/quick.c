@@ -2,10 +2,13 @@
 /* See trace/quick.h. */
 #include "trace/quick.h"
 
+#include "trace/capture.h"
+#include "trace/step.h"
+
 static void learn(struct tmi_quick_site *sites, uint64_t key, struct tmi_cell *cell)
 {
     if (cell != NULL) {
-        *tmi_quick_site(sites, key) = (struct tmi_quick_site){key, cell};
+        *tmi_quick_site(sites, key) = (struct tmi_quick_site){key, {cell}};
     }
 }
 
@@ -16,13 +19,33 @@ TMI_NOINLINE void *tmi_quick_flush(struct tmi_shard *shard, void *p)
     return p;
 }
 
+/* A wrapper's frame that has the same size whenever it allocates, as most have. */
+static bool learn_wrapper(struct tmi_shard *shard, uintptr_t pc, uintptr_t *sp)
+{
+    tmi_step step = tmi_step_find(pc);
+    if (!TMI_CAPTURE_HAS_FAST || tmi_capture_chosen != TMI_CAPTURE_FAST ||
+        !(step & TMI_STEP_FAST_RSP)) {
+        return false;
+    }
+    struct tmi_quick_site *site = tmi_quick_site(shard->by_caller, ~pc);
+    *site = (struct tmi_quick_site){~pc, {.frame_bytes = step & TMI_STEP_CFA}};
+    *sp += site->frame_bytes;
+    return true;
+}
+
 /* Only what the long way remembers, too: it knows who must be asked each time. */
-TMI_COLD void tmi_quick_learn_caller(struct tmi_shard *shard, uintptr_t caller,
+TMI_COLD void tmi_quick_learn_caller(struct tmi_shard *shard, uintptr_t pc, uintptr_t sp,
                                      uint32_t site)
 {
-    const struct tmi_known_site *known = tmi_tracer_known(shard, caller);
-    if (known->key == caller && known->site == site) {
-        learn(shard->by_caller, caller, tmi_shard_cell(shard, site));
+    while (tmi_tracer_known(shard, ~pc)->key == ~pc) {
+        if (!learn_wrapper(shard, pc, &sp)) {
+            return;
+        }
+        pc = ((const uintptr_t *)sp)[-1];
+    }
+    const struct tmi_known_site *known = tmi_tracer_known(shard, pc);
+    if (known->key == pc && known->site == site) {
+        learn(shard->by_caller, pc, tmi_shard_cell(shard, site));
     }
 }
 

@@ -6,7 +6,8 @@
  * (trace/tracer.h), which ends with teaching it the site.
  *
  *     by_caller[return address]  -> cell      malloc, one frame
- *     by_caller[node]            -> cell      malloc, more frames, after their capture
+ *     by_caller[~return address] -> bytes     of a wrapper's frame: the next one's is
+ * there by_caller[node]            -> cell      malloc, more frames, after their capture
  *     by_tag[tag in the seal]    -> cell      free, however many frames
  *
  * Both map to cells of this thread's shard directly. They hold for one turn of the tracer
@@ -34,9 +35,12 @@ TMI_INLINE struct tmi_quick_site *tmi_quick_site(struct tmi_quick_site *sites,
     return &sites[key % TMI_QUICK_SITES];
 }
 
-/* The long way has just counted for a site of domain 0 in this shard, which is entered.
+/*
+ * The long way has just counted for a site of domain 0 in this shard, which is entered:
+ * for the newest caller outside of wrappers, `pc` and `sp` as below.
  */
-void tmi_quick_learn_caller(struct tmi_shard *shard, uintptr_t caller, uint32_t site);
+void tmi_quick_learn_caller(struct tmi_shard *shard, uintptr_t pc, uintptr_t sp,
+                            uint32_t site);
 void tmi_quick_learn_node(struct tmi_shard *shard, uint32_t node, uint32_t site);
 void tmi_quick_learn_tag(struct tmi_shard *shard, uint32_t site);
 
@@ -50,22 +54,44 @@ TMI_INLINE struct tmi_cell *tmi_quick_cell(struct tmi_shard *shard, uint32_t nod
 /* Flush the shard, leave it, and return `p`. */
 __attribute__((returns_nonnull)) void *tmi_quick_flush(struct tmi_shard *shard, void *p);
 
-/*
- * Make a traced block of `base`, count it, and leave the shard. A flush is the last thing
- * done, as a call with nothing after it, so that nothing has to be saved for it.
- */
-TMI_INLINE void *tmi_quick_count(struct tmi_shard *shard, struct tmi_cell *cell,
-                                 void *base, size_t size)
+/* Make a traced block of `base` and count it; *flush: it is time to. */
+TMI_INLINE void *tmi_quick_put(struct tmi_shard *shard, struct tmi_cell *cell, void *base,
+                               size_t size, bool *flush)
 {
     cell->alloc_bytes += size;
     tmi_signal_fence(); /* else compilers make a vector of the two, which takes longer */
     cell->alloc_blocks++;
     void *p = tmi_block_seal_tag(base, size, cell->tag);
     shard->latest = p;
-    if (TMI_UNLIKELY(tmi_shard_rise(shard, (int64_t)size))) {
+    *flush = tmi_shard_rise(shard, (int64_t)size);
+    return p;
+}
+
+/*
+ * The same, and leave the shard. A flush is the last thing done, as a call with nothing
+ * after it, so that nothing has to be saved for it.
+ */
+TMI_INLINE void *tmi_quick_count(struct tmi_shard *shard, struct tmi_cell *cell,
+                                 void *base, size_t size)
+{
+    bool flush;
+    void *p = tmi_quick_put(shard, cell, base, size, &flush);
+    if (TMI_UNLIKELY(flush)) {
         return tmi_quick_flush(shard, p);
     }
     tmi_tracer_leave(shard);
+    return p;
+}
+
+/* And stay in it. */
+TMI_INLINE void *tmi_quick_count_within(struct tmi_shard *shard, struct tmi_cell *cell,
+                                        void *base, size_t size)
+{
+    bool flush;
+    void *p = tmi_quick_put(shard, cell, base, size, &flush);
+    if (TMI_UNLIKELY(flush)) {
+        tmi_shard_flush(shard);
+    }
     return p;
 }
 
@@ -97,15 +123,28 @@ TMI_INLINE void *tmi_quick_alloc_rest(struct tmi_shard *shard, void *base, size_
         return NULL;
     }
     shard->sampler.until = until;
-    cell->alloc_bytes += size;
-    tmi_signal_fence();
-    cell->alloc_blocks++;
-    void *p = tmi_block_seal_tag(base, size, cell->tag);
-    shard->latest = p;
-    if (TMI_UNLIKELY(tmi_shard_rise(shard, (int64_t)size))) {
-        tmi_shard_flush(shard);
+    return tmi_quick_count_within(shard, cell, base, size);
+}
+
+/*
+ * The cell of the newest caller outside of allocation wrappers, on a stack whose newest
+ * return address is `pc` with `sp` behind it; NULL: take the long way.
+ */
+TMI_INLINE struct tmi_cell *tmi_quick_cell_outside(struct tmi_shard *shard, uintptr_t pc,
+                                                   uintptr_t sp)
+{
+    for (;;) {
+        const struct tmi_quick_site *site = tmi_quick_site(shard->by_caller, pc);
+        if (TMI_LIKELY(site->key == pc)) {
+            return site->cell;
+        }
+        site = tmi_quick_site(shard->by_caller, ~pc);
+        if (TMI_UNLIKELY(site->key != ~pc)) {
+            return NULL;
+        }
+        sp += site->frame_bytes;
+        pc = ((const uintptr_t *)sp)[-1];
     }
-    return p;
 }
 
 enum tmi_quick_freed {

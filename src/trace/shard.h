@@ -79,10 +79,13 @@ struct tmi_known_site {
     uint32_t site;
 };
 
-/* The cell of a return address, or of a tag: see trace/quick.h. */
+/* The cell of a return address, or of a tag, and more: see trace/quick.h. */
 struct tmi_quick_site {
     uint64_t key;
-    struct tmi_cell *cell;
+    union {
+        struct tmi_cell *cell;
+        uintptr_t frame_bytes;
+    };
 };
 
 /* A chunk of cells and what is kept of it. Written by the owner; read by others: atomic.

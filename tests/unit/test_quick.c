@@ -44,7 +44,7 @@ static void *make(size_t size, uintptr_t caller)
         uint32_t site = tmi_tracer_site(shard, caller, NULL);
         p = tmi_block_seal(base, size, 0, site);
         tmi_tracer_count_alloc(shard, site, size, p);
-        tmi_quick_learn_caller(shard, caller, site);
+        tmi_quick_learn_caller(shard, caller, 0, site);
         tmi_tracer_leave(shard);
     }
     return p;
