@@ -5,11 +5,18 @@
 #include "trace/capture.h"
 #include "trace/step.h"
 
-static void learn(struct tmi_quick_site *sites, uint64_t key, struct tmi_cell *cell)
+static void learn(struct tmi_shard *shard, struct tmi_quick_site *site, uint64_t key,
+                  struct tmi_cell *cell)
 {
     if (cell != NULL) {
-        *tmi_quick_site(sites, key) = (struct tmi_quick_site){key, {cell}};
+        shard->quick_is_used = true;
+        *site = (struct tmi_quick_site){key, {cell}};
     }
+}
+
+static void learn_caller(struct tmi_shard *shard, uint64_t key, struct tmi_cell *cell)
+{
+    learn(shard, tmi_quick_caller(shard, key), key, cell);
 }
 
 TMI_NOINLINE void *tmi_quick_flush(struct tmi_shard *shard, void *p)
@@ -27,7 +34,8 @@ static bool learn_wrapper(struct tmi_shard *shard, uintptr_t pc, uintptr_t *sp)
         !(step & TMI_STEP_FAST_RSP)) {
         return false;
     }
-    struct tmi_quick_site *site = tmi_quick_site(shard->by_caller, ~pc);
+    shard->quick_is_used = true;
+    struct tmi_quick_site *site = tmi_quick_caller(shard, ~pc);
     *site = (struct tmi_quick_site){~pc, {.frame_bytes = step & TMI_STEP_CFA}};
     *sp += site->frame_bytes;
     return true;
@@ -45,16 +53,17 @@ TMI_COLD void tmi_quick_learn_caller(struct tmi_shard *shard, uintptr_t pc, uint
     }
     const struct tmi_known_site *known = tmi_tracer_known(shard, pc);
     if (known->key == pc && known->site == site) {
-        learn(shard->by_caller, pc, tmi_shard_cell(shard, site));
+        learn_caller(shard, pc, tmi_shard_cell(shard, site));
     }
 }
 
 TMI_COLD void tmi_quick_learn_node(struct tmi_shard *shard, uint32_t node, uint32_t site)
 {
-    learn(shard->by_caller, node, tmi_shard_cell(shard, site));
+    learn_caller(shard, node, tmi_shard_cell(shard, site));
 }
 
 TMI_COLD void tmi_quick_learn_tag(struct tmi_shard *shard, uint32_t site)
 {
-    learn(shard->by_tag, tmi_block_tag_of(site), tmi_shard_cell(shard, site));
+    uint64_t tag = tmi_block_tag_of(site);
+    learn(shard, tmi_quick_tag(shard, tag), tag, tmi_shard_cell(shard, site));
 }

@@ -29,10 +29,14 @@
 #include "trace/tracer.h"
 
 /* An entry that is not used has the key 0, which is no return address and no tag. */
-TMI_INLINE struct tmi_quick_site *tmi_quick_site(struct tmi_quick_site *sites,
-                                                 uint64_t key)
+TMI_INLINE struct tmi_quick_site *tmi_quick_caller(struct tmi_shard *shard, uint64_t key)
 {
-    return &sites[key % TMI_QUICK_SITES];
+    return &shard->by_caller[key % TMI_QUICK_CALLERS];
+}
+
+TMI_INLINE struct tmi_quick_site *tmi_quick_tag(struct tmi_shard *shard, uint64_t tag)
+{
+    return &shard->by_tag[tag % TMI_QUICK_TAGS];
 }
 
 /*
@@ -47,7 +51,7 @@ void tmi_quick_learn_tag(struct tmi_shard *shard, uint32_t site);
 /* The cell of a node's site; NULL: take the long way. */
 TMI_INLINE struct tmi_cell *tmi_quick_cell(struct tmi_shard *shard, uint32_t node)
 {
-    const struct tmi_quick_site *site = tmi_quick_site(shard->by_caller, node);
+    const struct tmi_quick_site *site = tmi_quick_caller(shard, node);
     return TMI_LIKELY(site->key == node) ? site->cell : NULL;
 }
 
@@ -103,7 +107,7 @@ TMI_INLINE void *tmi_quick_alloc(void *base, size_t size, uintptr_t caller)
         return NULL;
     }
     tmi_tracer_inside();
-    const struct tmi_quick_site *site = tmi_quick_site(shard->by_caller, caller);
+    const struct tmi_quick_site *site = tmi_quick_caller(shard, caller);
     if (TMI_UNLIKELY(site->key != caller)) {
         tmi_tracer_leave(shard);
         return NULL;
@@ -134,11 +138,11 @@ TMI_INLINE struct tmi_cell *tmi_quick_cell_outside(struct tmi_shard *shard, uint
                                                    uintptr_t sp)
 {
     for (;;) {
-        const struct tmi_quick_site *site = tmi_quick_site(shard->by_caller, pc);
+        const struct tmi_quick_site *site = tmi_quick_caller(shard, pc);
         if (TMI_LIKELY(site->key == pc)) {
             return site->cell;
         }
-        site = tmi_quick_site(shard->by_caller, ~pc);
+        site = tmi_quick_caller(shard, ~pc);
         if (TMI_UNLIKELY(site->key != ~pc)) {
             return NULL;
         }
@@ -161,7 +165,7 @@ TMI_INLINE enum tmi_quick_freed tmi_quick_free(struct tmi_shard *shard, void *p,
         return TMI_QUICK_UNKNOWN;
     }
     tmi_tracer_inside();
-    const struct tmi_quick_site *site = tmi_quick_site(shard->by_tag, tag);
+    const struct tmi_quick_site *site = tmi_quick_tag(shard, tag);
     if (TMI_UNLIKELY(site->key != tag) || tmi_shard_is_at_peak(shard)) {
         tmi_tracer_leave(shard);
         return TMI_QUICK_UNKNOWN;

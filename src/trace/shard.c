@@ -87,8 +87,11 @@ static void pass(struct tmi_shard *shard, enum tmi_cut cut, uint64_t number)
 
 static void forget_quick(struct tmi_shard *shard)
 {
-    memset(shard->by_caller, 0, sizeof shard->by_caller);
-    memset(shard->by_tag, 0, sizeof shard->by_tag);
+    if (shard->quick_is_used) { /* else not a page of them need be there */
+        memset(shard->by_caller, 0, sizeof shard->by_caller);
+        memset(shard->by_tag, 0, sizeof shard->by_tag);
+        shard->quick_is_used = false;
+    }
     shard->rest_cell = NULL;
 }
 

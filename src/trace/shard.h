@@ -45,9 +45,10 @@
 #include "trace/stackrange.h"
 #include "trace/totals.h"
 
-#define TMI_SHARD_CHUNK 32
-#define TMI_SHARD_KNOWN 256
-#define TMI_QUICK_SITES 256
+#define TMI_SHARD_CHUNK   32
+#define TMI_SHARD_KNOWN   256
+#define TMI_QUICK_CALLERS 256
+#define TMI_QUICK_TAGS    1024
 
 struct tmi_cell {
     uint64_t alloc_bytes;
@@ -111,8 +112,9 @@ struct tmi_shard {
     uint32_t directory_len;
     uint32_t generation; /* of the known return addresses below; owner only */
 
-    struct tmi_quick_site by_caller[TMI_QUICK_SITES]; /* owner only */
-    struct tmi_quick_site by_tag[TMI_QUICK_SITES];    /* owner only */
+    struct tmi_quick_site by_caller[TMI_QUICK_CALLERS]; /* owner only */
+    struct tmi_quick_site by_tag[TMI_QUICK_TAGS];       /* owner only */
+    bool quick_is_used; /* owner only: something may be in these two */
 
     struct tmi_cell **directory;  /* owner only */
     struct tmi_row *rows;         /* atomic */

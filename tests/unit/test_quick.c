@@ -12,8 +12,8 @@
 #include "trace/account.h"
 #include "trace/read.h"
 
-#define CALLERS 1000 /* more than there are places */
-#define BLOCKS  4000
+#define CALLERS 5000 /* more than there are places */
+#define BLOCKS  20000
 
 static const uintptr_t first_caller = 0x7f0000001000;
 
@@ -96,7 +96,7 @@ Test(quick, what_was_not_taught_is_left_alone)
     cr_assert_eq(tmi_quick_free(shard, p, tag), TMI_QUICK_UNKNOWN);
     cr_assert_eq(tmi_self.shard, shard);
     cr_assert_eq(tmi_block_classify(p), TMI_BLOCK_LIVE);
-    cr_assert_null(tmi_quick_alloc(base, 100, first_caller + TMI_QUICK_SITES));
+    cr_assert_null(tmi_quick_alloc(base, 100, first_caller + TMI_QUICK_CALLERS));
     cr_assert_not_null(tmi_quick_alloc(base, 100, first_caller));
     expect_memory(200, 200);
 }
