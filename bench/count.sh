@@ -11,15 +11,17 @@ library=$build/bench/libtmalloc.so
 strip -g -o "$library" "$build/.libs/libtmalloc.so"
 mimalloc=$(ldd "$library" | awk '/libmimalloc/ { print $3 }')
 
-# in_mode glibc | mimalloc | off | NFRAME COMMAND...
+# in_mode glibc | mimalloc | off | sampled | NFRAME COMMAND...
 in_mode()
 {
     mode=$1
     shift
+    unset TMALLOC_SAMPLE
     case $mode in
     glibc) env -u LD_PRELOAD -u TMALLOC "$@" ;;
     mimalloc) env -u TMALLOC LD_PRELOAD="$mimalloc" "$@" ;;
     off) env -u TMALLOC LD_PRELOAD="$library" "$@" ;;
+    sampled) env TMALLOC=25 TMALLOC_SAMPLE=524288 LD_PRELOAD="$library" "$@" ;;
     *) env TMALLOC="$mode" LD_PRELOAD="$library" "$@" ;;
     esac
 }

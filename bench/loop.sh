@@ -17,7 +17,7 @@ pairs=${PAIRS:-5000000}
 # shellcheck source=bench/count.sh
 . "$(dirname "$0")/count.sh"
 
-modes='glibc mimalloc off 1 25 65535'
+modes='glibc mimalloc off 1 25 65535 sampled'
 
 median() {
     sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
