@@ -56,6 +56,15 @@ static const struct tmi_service guarded = {
     .resolve = guarded_resolve,
 };
 
+/* The first failure only: whoever asks again is told by the error that he gets. */
+static void tell_failure(const char *why)
+{
+    static uint32_t told; /* atomic */
+    if (tmi_exchange_acquire(&told, 1) == 0) {
+        tmi_report_text("cannot load ", TMI_PLUGIN_FILE ": ", why == NULL ? "" : why);
+    }
+}
+
 static const struct tmi_plugin *open_plugin(const char *path)
 {
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -64,8 +73,7 @@ static const struct tmi_plugin *open_plugin(const char *path)
     }
     const struct tmi_plugin *found = dlsym(library, TMI_PLUGIN_SYMBOL);
     if (found != NULL && found->abi != TMI_PLUGIN_ABI) {
-        tmi_report_text(
-            path, " is of another version than libtmalloc.so: install both anew", NULL);
+        tell_failure("it is of another version than libtmalloc.so: install both anew");
         found = NULL;
     }
     return found; /* the library stays loaded, fit or not */
@@ -98,8 +106,7 @@ static const struct tmi_plugin *find_plugin(void)
         found = open_plugin(TM_PKGLIBDIR "/" TMI_PLUGIN_FILE);
     }
     if (found == NULL) {
-        const char *why = dlerror();
-        tmi_report_text("cannot load ", TMI_PLUGIN_FILE ": ", why == NULL ? "" : why);
+        tell_failure(dlerror());
     }
     return found;
 }

@@ -35,7 +35,7 @@ fail()
 }
 
 # expect STATUS LINES STEP COMMAND...: the exit status, and a pattern for each of the lines
-# on stderr (empty: there is none). The command's standard output is in out.
+# on stderr (empty: there is none), of which none comes twice. The command's standard output is in out.
 expect()
 {
     status=$1
@@ -52,6 +52,8 @@ expect()
         fail "$step" "not said: $lines"
     elif grep -qvE "${lines:-^\$}" err; then
         fail "$step" 'something else on stderr'
+    elif [ -n "$(sort err | uniq -d)" ]; then
+        fail "$step" 'a line that comes twice'
     fi
 }
 
