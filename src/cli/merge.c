@@ -7,7 +7,6 @@
  */
 #include "view/merge.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stddef.h>
@@ -42,10 +41,7 @@ static bool add_file(struct tmi_merge *m, const char *path)
     }
     int err = tmi_merge_add(m, snapshot);
     tm_snapshot_free(snapshot);
-    if (err == -EOVERFLOW) {
-        fprintf(stderr, "tmalloc: %s: with it the values add up to more than 2^63 - 1\n",
-                path);
-    } else if (err != 0) {
+    if (err != 0) {
         fprintf(stderr, "tmalloc: %s: %s\n", path, strerror(-err));
     }
     return err == 0;

@@ -146,7 +146,7 @@ static int put_trace(struct tmi_merge *m, const struct tmi_trace *trace,
         }
         if (known >= 0) {
             for (int i = 0; i < TMI_VALUE_COUNT; i++) {
-                to->traces[known].values[i] += trace->values[i];
+                tmi_add_up(&to->traces[known].values[i], trace->values[i]);
             }
             return 0;
         }
@@ -177,12 +177,6 @@ static int add_trace(struct tmi_merge *m, struct tmi_merge_source *source,
         return (int)domain;
     }
     trace.domain = (tm_domain_t)domain;
-    for (int v = 0; v < TMI_VALUE_COUNT; v++) {
-        tmi_add_up(&m->totals[v], trace.values[v]);
-        if (m->totals[v] > INT64_MAX) {
-            return -EOVERFLOW;
-        }
-    }
     return put_trace(m, &trace, frames);
 }
 

@@ -45,15 +45,14 @@ struct tmi_merge {
     uint32_t domain_count, domain_room;
     struct tmi_map commands; /* those in `command` */
     char command[TMI_MERGE_COMMAND_BYTES];
-    uint64_t totals[TMI_VALUE_COUNT];
 };
 
 /* 0 or -ENOMEM; the end or abandon is due after 0 only. */
 int tmi_merge_begin(struct tmi_merge *m);
 
 /*
- * Adds all of `s`, which is not needed any more then. 0; -ENOMEM, or -EOVERFLOW when
- * values add up to more than a file can hold (2^63 - 1): then only abandoning is left.
+ * Adds all of `s`, which is not needed any more then. 0; -ENOMEM: then only abandoning is
+ * left. A sum that does not fit stays at the largest number.
  */
 int tmi_merge_add(struct tmi_merge *m, const struct tm_snapshot *s);
 

@@ -360,7 +360,6 @@ WRONG(sample_location_0, ids[0] = 0, "no such location id: 0")
 WRONG(too_few_values, sample.n_value = 1, "wrong number of values: 1")
 WRONG(too_many_values, sample.n_value = 3, "wrong number of values: 3")
 WRONG(negative_value, values[1] = -2, "negative value")
-WRONG(sum, (values[0] = INT64_MAX / 2, profile.n_sample = 3), "add up to more")
 WRONG(label_key, (sample.n_label = 1, label.key = 11), "no such string: 11")
 WRONG(domain, (sample.n_label = 1, label.key = KEY, label.num = 1LL << 32),
       "impossible domain 4294967296")
