@@ -17,7 +17,14 @@
  * rounded them up to. Functions return 0 or a negative errno; functions that return a
  * pointer return NULL and set errno. "Thread safe" means callable from any thread at any
  * time. "Signal safe" means callable from a signal handler, whatever it interrupted.
- * Nothing here writes to stdout. All of it works in a forked child.
+ * Nothing here writes to stdout.
+ *
+ * Forks. All of it works in a forked child, which begins with its parent's traces. Its
+ * parent's other threads are not in it: a block that one of them was just counting when
+ * the process was forked may be in one sum and not in another there, until the child
+ * starts or clears tracing; what it counts from then on is exact. With one thread, or the
+ * others quiet, it is exact at once. In a child that shares its parent's memory (vfork,
+ * posix_spawn) malloc and free work and are counted in the parent.
  */
 #ifndef TMALLOC_H
 #define TMALLOC_H
@@ -240,8 +247,9 @@ TM_API int tm_track(tm_domain_t domain, uintptr_t ptr, size_t size);
 
 /*
  * Forget a tracked resource: untrack it before it is given up, since from then on its
- * address may be somebody else's. 0, also when nothing is tracked there. A block of
- * malloc's is no longer traced then.
+ * address may be somebody else's. If it has become a block of malloc's meanwhile, which
+ * is in the same domain, both are forgotten. 0, also when nothing is tracked there. A
+ * block of malloc's is no longer traced then.
  * Errors: -ENOENT when not tracing, as above. Thread safe; not signal safe.
  */
 TM_API int tm_untrack(tm_domain_t domain, uintptr_t ptr);

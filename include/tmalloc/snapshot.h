@@ -10,7 +10,9 @@
  *
  * Files are gzip-compressed pprof profiles (profile.proto): every tool that reads pprof
  * reads them. Frames are kept as module and address and become file, line and function
- * when somebody asks; that may read debug info, and takes time and memory then.
+ * when somebody asks; that may read debug info, and takes time and memory then. elfutils,
+ * which reads it, ends the process when there is no memory left: a program that must not
+ * end then dumps, which looks nothing up, and has the file read elsewhere.
  *
  * Every function here is thread safe as long as no other thread frees the object in use
  * or adds to it, and none is signal safe. Memory that they use is tmalloc's own and is

@@ -33,38 +33,47 @@ static bool is_of_domain(struct tmi_holding block, uint32_t domain)
     return domain == (tmi_tracer_is_live(block.site) ? block.domain : 0);
 }
 
+/* What a key stood for. Both, when a resource was given up without a word and malloc has
+ * handed its address out since. */
+struct replaced {
+    struct tmi_holding block, resource;
+};
+
 /* Note `now`, or with site 0 take away what is there; which goes to *old. */
 static int note_locked(struct tmi_tracked_key key, enum tmi_block_state state,
-                       struct tmi_holding now, struct tmi_holding *old)
+                       struct tmi_holding now, struct replaced *old)
 {
-    if (state <= TMI_BLOCK_LIVE_ALIGNED) {
-        void *block = (void *)key.address;
-        *old = tmi_holding_of(block, state);
-        if (is_of_domain(*old, key.domain)) {
-            size_t size = now.site != 0 ? now.size : old->size;
-            tmi_block_seal_again(block, state, size, now.domain, now.site);
-            return 0;
-        }
-    }
+    void *block = (void *)key.address;
     struct tmi_resource before = {0, 0};
     int err = 0;
-    if (now.site != 0) {
+    bool is_block = false;
+    *old = (struct replaced){none, none};
+    if (state <= TMI_BLOCK_LIVE_ALIGNED) {
+        struct tmi_holding there = tmi_holding_of(block, state);
+        is_block = is_of_domain(there, key.domain);
+        old->block = is_block ? there : none;
+    }
+    if (is_block) {
+        size_t size = now.site != 0 ? now.size : old->block.size;
+        tmi_block_seal_again(block, state, size, now.domain, now.site);
+    }
+    if (is_block || now.site == 0) {
+        before = tmi_tracked_take_locked(key);
+    } else {
         struct tmi_resource resource = {now.site, now.size};
         err = tmi_tracked_put_locked(key, resource, &before);
-    } else {
-        before = tmi_tracked_take_locked(key);
     }
-    *old = (struct tmi_holding){before.site, key.domain, before.size};
+    old->resource = (struct tmi_holding){before.site, key.domain, before.size};
     return err;
 }
 
 /* The same, if the epoch is still that one; -ESTALE. */
 static int note(tmi_stamp stamp, struct tmi_tracked_key key, struct tmi_holding now,
-                struct tmi_holding *old)
+                struct replaced *old)
 {
     int err = -ESTALE;
     enum tmi_block_state state = tmi_block_classify_any(key.address);
-    *old = none;
+    *old = (struct replaced){none, none};
     tmi_lock(TMI_LOCK_TRACKED);
     if (tmi_load_relaxed(&tmi_tracer.stamp) == stamp) {
         err = note_locked(key, state, now, old);
@@ -73,10 +82,20 @@ static int note(tmi_stamp stamp, struct tmi_tracked_key key, struct tmi_holding 
     return err;
 }
 
+/* One step for each that is replaced, of which there is hardly ever more than one. */
+static void count(struct tmi_shard *shard, struct replaced old, struct tmi_holding now)
+{
+    if (old.block.site != 0 && old.resource.site != 0) {
+        tmi_account_exchange(shard, old.resource, none);
+        old.resource = none;
+    }
+    tmi_account_exchange(shard, old.block.site != 0 ? old.block : old.resource, now);
+}
+
 static int track_in(struct tmi_shard *shard, struct tmi_tracked_key key, size_t size,
                     uintptr_t caller, const uintptr_t *frame)
 {
-    struct tmi_holding old;
+    struct replaced old;
     struct tmi_holding now = {0, key.domain, size};
     now.site = tmi_tracer_site_in(shard, caller, frame, key.domain | TMI_SITE_WHOLE);
     if (now.site == 0) {
@@ -85,7 +104,7 @@ static int track_in(struct tmi_shard *shard, struct tmi_tracked_key key, size_t 
     }
     int err = note(shard->stamp, key, now, &old);
     if (err == 0) {
-        tmi_account_exchange(shard, old, now);
+        count(shard, old, now);
     }
     return err;
 }
@@ -123,11 +142,14 @@ TM_API int tm_track(tm_domain_t domain, uintptr_t ptr, size_t size)
 /* For a thread that can have no shard any more. */
 static int untrack_directly(struct tmi_tracked_key key)
 {
-    struct tmi_holding old;
+    struct replaced old;
     struct tmi_shard *entered = tmi_guard_enter();
     int err = note(tmi_load_acquire(&tmi_tracer.stamp), key, none, &old);
-    if (old.site != 0) {
-        tmi_account_free_directly(old);
+    if (old.block.site != 0) {
+        tmi_account_free_directly(old.block);
+    }
+    if (old.resource.site != 0) {
+        tmi_account_free_directly(old.resource);
     }
     tmi_guard_leave(entered);
     return err;
@@ -135,10 +157,10 @@ static int untrack_directly(struct tmi_tracked_key key)
 
 static int untrack_in(struct tmi_shard *shard, struct tmi_tracked_key key)
 {
-    struct tmi_holding old;
+    struct replaced old;
     int err = note(shard->stamp, key, none, &old);
     if (err == 0) {
-        tmi_account_exchange(shard, old, none);
+        count(shard, old, none);
     }
     return err;
 }

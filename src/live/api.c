@@ -92,6 +92,12 @@ static uint32_t site_of_resource(const void *ptr)
     return site;
 }
 
+/* Whether a number by which a resource is known has become a block's address since. */
+static bool is_block(const void *ptr)
+{
+    return tmi_block_classify_any((uintptr_t)ptr) <= TMI_BLOCK_LIVE_ALIGNED;
+}
+
 /* The site in the header before `ptr`; 0 with errno when there is no traced block. */
 static uint32_t site_of(const void *ptr)
 {
@@ -114,7 +120,7 @@ TM_API const tm_traceback_t *tm_get_object_traceback(const void *ptr)
     const tm_traceback_t *traceback = NULL;
     int nframe = tmi_load_relaxed(&tmi_tracer.mode);
     uint32_t site = site_of_resource(ptr);
-    if (site == 0) {
+    if (site == 0 || is_block(ptr)) {
         site = site_of(ptr);
     }
     if (nframe > TMI_MODE_OFF && site != 0) {
