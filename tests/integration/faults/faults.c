@@ -23,8 +23,8 @@
 #include <unistd.h>
 
 #include "../../support/random.h"
+#include "faults.h"
 #include "inject.h"
-#include "tmalloc.h"
 
 #define SLOTS    300
 #define THREADS  3
@@ -37,16 +37,10 @@ struct slot {
 
 static struct slot slots[SLOTS];
 
-#define EXPECT(holds)                                                                    \
-    do {                                                                                 \
-        if (!(holds)) {                                                                  \
-            failed_at(__LINE__, #holds);                                                 \
-        }                                                                                \
-    } while (0)
-
-static void failed_at(int line, const char *what)
+void failed_at(const char *file, int line, const char *what)
 {
-    dprintf(STDERR_FILENO, "faults: line %d: %s\n", line, what);
+    const char *slash = strrchr(file, '/');
+    dprintf(STDERR_FILENO, "%s:%d: %s\n", slash == NULL ? file : slash + 1, line, what);
     _exit(1);
 }
 
@@ -170,7 +164,7 @@ static tm_trace_t traced_blocks(void)
     return sum;
 }
 
-static tm_trace_t sum_of(const tm_snapshot_t *s)
+tm_trace_t sum_of(const tm_snapshot_t *s)
 {
     tm_trace_t sum = {0};
     for (size_t i = 0; i < tm_snapshot_trace_count(s); i++) {
@@ -220,29 +214,6 @@ static void look_at_files(int err, const tm_trace_t *sum)
     faults_switch(true);
 }
 
-static void look_at(tm_snapshot_t *s)
-{
-    char text[200];
-    tm_statistic_t line;
-    tm_statistics_t *lines = tm_snapshot_statistics(s, TM_KEY_LINENO, false);
-    EXPECT(lines != NULL || faults_hit() > 0);
-    if (lines != NULL && tm_statistics_count(lines) > 0) {
-        EXPECT(tm_statistics_get(lines, 0, &line) == 0);
-        tm_statistic_format(&line, text, sizeof text);
-    }
-    tm_statistics_free(lines);
-    const tm_filter_t filter = {.inclusive = true, .filename_pattern = "*faults*"};
-    tm_snapshot_t *ours = tm_snapshot_filter_traces(s, &filter, 1);
-    EXPECT(ours != NULL || faults_hit() > 0);
-    if (ours != NULL) {
-        tm_statistic_diffs_t *diffs =
-            tm_snapshot_compare_to(s, ours, TM_KEY_TRACEBACK, false);
-        EXPECT(diffs != NULL || faults_hit() > 0);
-        tm_statistic_diffs_free(diffs);
-    }
-    tm_snapshot_free(ours);
-}
-
 static void use_snapshot(void)
 {
     uint32_t before = faults_hit();
@@ -252,7 +223,7 @@ static void use_snapshot(void)
         return;
     }
     tm_trace_t sum = sum_of(s);
-    look_at(s);
+    look_at_views(s);
     before = faults_hit();
     int err = tm_snapshot_dump(s, FILENAME);
     EXPECT(err <= 0 && (err == 0 || faults_hit() > 0));
@@ -320,9 +291,12 @@ static void trace_and_look(int nframe, uint64_t seed)
 {
     EXPECT(tm_start(nframe) == 0);
     tm_clear_traces(); /* TMALLOC may have started it */
+    EXPECT(tm_is_tracing() && tm_get_traceback_limit() >= 1);
     for (int round = 0; round < 3; round++) {
         operate_on(slots, SLOTS, seed + (uint64_t)round, 800);
         look_at_counters();
+        use_domains();
+        use_peak();
         tm_reset_peak();
     }
     run_threads();
@@ -336,6 +310,9 @@ static void trace_and_look(int nframe, uint64_t seed)
     operate_on(slots, SLOTS, seed + 7, 500);
     tm_traced_memory_t full = look_at_counters();
     EXPECT(full.current == traced_blocks().size);
+    tm_tracing_memory_t used = tm_get_tracing_memory();
+    EXPECT(used.tables == tm_get_tracemalloc_memory());
+    EXPECT(used.headers == 16 * traced_blocks().count);
     drop_all();
     EXPECT(tm_get_traced_memory().current == 0);
     use_snapshot();

@@ -6,11 +6,15 @@
  *     FAULT=KIND:FIRST:STEP    the FIRST-th call of that kind fails, and every STEP-th
  *                              after it; with STEP 0 only that one
  *
- *     mmap    mmap and mremap for tmalloc        os       the same for mimalloc
- *     munmap  munmap for either                  alloc    mi_malloc, mi_zalloc,
- * mi_realloc open    open, openat                       write    write, fsync, rename,
- * not stderr read    read, pread, fstat                 thread   pthread_create, keys of
- * threads random  getrandom
+ *     mmap     mmap and mremap for tmalloc
+ *     os       the same for mimalloc
+ *     munmap   munmap for either
+ *     alloc    mi_malloc, mi_zalloc, mi_realloc
+ *     open     open, openat
+ *     read     read, pread, fstat
+ *     write    write, fsync, rename; not to stderr
+ *     thread   pthread_create, keys of threads
+ *     random   getrandom
  *
  * Libraries that do not bear it are spared failures of `alloc` and `os`: the dynamic
  * loader ends the process when it has no memory for a thread's variables, libdw when it
