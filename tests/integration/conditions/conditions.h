@@ -34,9 +34,11 @@ void scene_exit_beside(unsigned count);
 /* Stacks: stacks.c */
 void scene_coroutines(unsigned count);
 void scene_deep(unsigned depth);
+void scene_small_threads(unsigned count);
 
 /* Little memory and few system calls: poor.c */
 void scene_no_memory(unsigned megabytes);
+void scene_locked(unsigned count);
 void scene_no_files(unsigned count);
 void scene_no_reader(unsigned unused);
 void scene_seccomp_errors(unsigned count);

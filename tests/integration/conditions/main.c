@@ -105,6 +105,8 @@ static const struct {
     {"exit-beside", scene_exit_beside, 40},
     {"coroutines", scene_coroutines, 200},
     {"deep", scene_deep, 1000000},
+    {"small-threads", scene_small_threads, 100},
+    {"locked", scene_locked, 3000},
     {"no-memory", scene_no_memory, 300},
     {"no-files", scene_no_files, 1000},
     {"no-reader", scene_no_reader, 0},

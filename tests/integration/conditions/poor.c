@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -59,6 +60,23 @@ void scene_no_memory(unsigned megabytes)
         EXPECT(tm_get_traced_memory().current == before);
         work(5, 2000);
     }
+}
+
+/* All of its memory is to stay in RAM, what is mapped later as well: what tracing maps
+ * ahead of its use must not be much. */
+void scene_locked(unsigned count)
+{
+    struct rusage used;
+    if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
+        _exit(77);
+    }
+    work(count, count);
+    if (tm_start(25) == 0) {
+        work(count, count);
+        look_at_counters();
+    }
+    EXPECT(getrusage(RUSAGE_SELF, &used) == 0);
+    EXPECT(used.ru_maxrss < 200 << 10);
 }
 
 /* Not one descriptor more; what there is to say is said on those that are open. */

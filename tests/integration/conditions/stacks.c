@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #include "conditions.h"
 #include "tmalloc.h"
@@ -75,6 +76,34 @@ void scene_coroutines(unsigned count)
             resume_all(NULL);
         }
     }
+    look_at_counters();
+}
+
+static void *work_little(void *seed)
+{
+    void *kept = NULL;
+    for (uintptr_t i = 0; i < 50; i++) {
+        kept = realloc(kept, 1 + 37 * i);
+        EXPECT(kept != NULL);
+        free(calloc(i, 8));
+    }
+    free(kept);
+    return seed;
+}
+
+/* Threads on the least stack that libc accepts, of which its thread variables take part.
+ */
+void scene_small_threads(unsigned count)
+{
+    pthread_attr_t small;
+    pthread_attr_init(&small);
+    EXPECT(pthread_attr_setstacksize(&small, (size_t)sysconf(_SC_THREAD_STACK_MIN)) == 0);
+    for (unsigned i = 0; i < count; i++) {
+        pthread_t thread;
+        EXPECT(pthread_create(&thread, &small, work_little, NULL) == 0);
+        pthread_join(thread, NULL);
+    }
+    pthread_attr_destroy(&small);
     look_at_counters();
 }
 
