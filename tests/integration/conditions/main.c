@@ -100,6 +100,7 @@ static const struct {
     {"work", scene_work, 3000},
     {"untraced", scene_untraced, 0},
     {"forks", scene_forks, 200},
+    {"fork-handlers", scene_fork_handlers, 50},
     {"cancel", scene_cancel, 200},
     {"vfork-memory", scene_vfork_memory, 50},
     {"exit-beside", scene_exit_beside, 40},

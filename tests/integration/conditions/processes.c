@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,6 +112,76 @@ void scene_forks(unsigned count)
     for (int i = 0; i < WORKERS; i++) {
         pthread_join(threads[i], NULL);
     }
+    look_at_counters();
+}
+
+/* Handlers of fork that free what the last ones allocated. They are registered before any
+ * library can be ready, so that they run while tmalloc holds its locks. */
+static bool handlers_work;
+static void *kept[4];
+
+static void replace(int i, size_t size)
+{
+    if (handlers_work) {
+        free(kept[i]);
+        kept[i] = malloc(size);
+        EXPECT(kept[i] != NULL);
+    }
+}
+
+static void before_fork(void)
+{
+    replace(0, 100);
+    replace(3, 12345);
+}
+
+static void after_fork_in_parent(void)
+{
+    replace(1, 200);
+    replace(0, 50);
+}
+
+static void after_fork_in_child(void)
+{
+    replace(2, 300);
+    replace(3, 1);
+}
+
+static void register_handlers(void)
+{
+    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
+__attribute__((section(".preinit_array"),
+               used)) static void (*const first)(void) = register_handlers;
+
+static void drop_kept(void)
+{
+    for (int i = 0; i < 4; i++) {
+        free(kept[i]);
+        kept[i] = NULL;
+    }
+}
+
+void scene_fork_handlers(unsigned count)
+{
+    size_t before = tm_get_traced_memory().current;
+    handlers_work = true;
+    for (unsigned number = 0; number < count; number++) {
+        pid_t child = fork();
+        EXPECT(child >= 0);
+        if (child == 0) {
+            alarm(60);
+            work(number, 60);
+            drop_kept();
+            EXPECT(tm_get_traced_memory().current == before);
+            look_at_counters();
+            _exit(0);
+        }
+        expect_end(child);
+    }
+    drop_kept();
+    EXPECT(tm_get_traced_memory().current == before);
     look_at_counters();
 }
 
