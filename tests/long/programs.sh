@@ -10,8 +10,8 @@
 #
 #     programs.sh [BUILD [NAME...]]
 #
-# Times are wall clock: they mean something on a quiet machine only. Memory is the highest
-# resident size of the largest process of the work.
+# Time is that of processors, of all processes of the work together, which other work on the
+# machine does not change by much. Memory is the highest resident size of the largest one.
 set -u
 LC_ALL=C
 export LC_ALL
@@ -249,17 +249,17 @@ perform()
 {
     rm -rf "$work/place"
     mkdir "$work/place"
-    begin=$(date +%s%N)
-    (cd "$work/place" && HOME=$PWD PROGRAMS_PRELOAD=$preload /usr/bin/time -f %M -o "$work/$1.kib" \
+    (cd "$work/place" && HOME=$PWD PROGRAMS_PRELOAD=$preload \
+        /usr/bin/time -f '%U %S %M' -o "$work/$1.used" \
         timeout 3600 sh "$here/tests/long/programs.sh" "$build" --work "$2") \
         >"$work/$1.out" 2>"$work/$1.err" </dev/null
-    end=$(date +%s%N)
-    eval "time_$1=$(((end - begin) / 1000000)) memory_$1=$(tail -n 1 "$work/$1.kib")"
+    eval "$(tail -n 1 "$work/$1.used" |
+        awk -v mode="$1" '{ printf "time_%s=%d memory_%s=%d", mode, 1000 * ($1 + $2), mode, $3 }')"
 }
 
 ratio()
 {
-    echo "$(($1 / ($2 + 1))).$(($1 * 10 / ($2 + 1) % 10))"
+    awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / (b + 1) }'
 }
 
 check()
