@@ -44,7 +44,7 @@ static void report_frame(uintptr_t pc)
 static bool is_site(uint32_t site)
 {
     return site != 0 && tmi_tracer_is_live(site) && site <= tmi_tracer_site_count() &&
-           !tmi_tracer_site_is_rest(site);
+           !tmi_tracer_site_of_id(site).is_rest;
 }
 
 static void report_allocation(const char *words, uint32_t site)
@@ -55,7 +55,7 @@ static void report_allocation(const char *words, uint32_t site)
         return;
     }
     tmi_report_text(words, NULL, NULL);
-    uint32_t node = tmi_tracer_site_node(site);
+    uint32_t node = tmi_tracer_site_of_id(site).node;
     for (int i = 0; node != 0 && i < FRAMES_SHOWN; i++) {
         report_frame(tmi_location_address(tmi_tree_location(node)));
         node = tmi_tree_parent(node);

@@ -310,7 +310,7 @@ static TMI_NOINLINE void free_special(struct tmi_shard *shard, struct tmi_holdin
 {
     if (tmi_sample_period != 0 && gone.domain == 0 &&
         gone.site >= tmi_stamp_first(shard->stamp) &&
-        tmi_tracer_site_is_rest(gone.site)) {
+        tmi_tracer_site_of_id(gone.site).is_rest) {
         tmi_tracer_count_free(shard, gone.site, gone.size, p);
         tmi_quick_learn_tag(shard, gone.site);
     } else {

@@ -107,7 +107,7 @@ static uint32_t site_of(const void *ptr)
         return 0;
     }
     uint32_t site = tmi_block_trace(ptr, state);
-    if (site == 0 || !tmi_tracer_is_live(site) || tmi_tracer_site_is_rest(site)) {
+    if (site == 0 || !tmi_tracer_is_live(site) || tmi_tracer_site_of_id(site).is_rest) {
         errno = ENOENT;
         return 0;
     }
@@ -124,7 +124,7 @@ TM_API const tm_traceback_t *tm_get_object_traceback(const void *ptr)
         site = site_of(ptr);
     }
     if (nframe > TMI_MODE_OFF && site != 0) {
-        uint32_t node = tmi_tracer_site_node(site);
+        uint32_t node = tmi_tracer_site_of_id(site).node;
         tmi_lock(TMI_LOCK_LIVE);
         traceback = traceback_locked(node, (uint32_t)nframe);
         tmi_unlock(TMI_LOCK_LIVE);

@@ -208,9 +208,10 @@ static int copy_domain(struct copy *copy, uint32_t slot)
     return tmi_snapshot_add_domain(copy->s, tmi_domain_number(slot), name);
 }
 
-static int copy_site(struct copy *copy, uint32_t site, const struct tmi_cell *sum)
+static int copy_site(struct copy *copy, uint32_t id, const struct tmi_cell *sum)
 {
-    if (sum->alloc_blocks == 0 || tmi_tracer_site_is_rest(site)) {
+    struct tmi_site site = tmi_tracer_site_of_id(id);
+    if (sum->alloc_blocks == 0 || site.is_rest) {
         return 0;
     }
     /* A free that was seen and its allocation not: see trace/read.h. Not below zero. */
@@ -228,11 +229,9 @@ static int copy_site(struct copy *copy, uint32_t site, const struct tmi_cell *su
         values[i] = tmi_sample_whole(values[i]);
     }
     copy->s->about.current += values[TMI_INUSE_BYTES];
-    uint32_t slot = tmi_tracer_site_domain(site);
-    int err = copy_domain(copy, slot);
+    int err = copy_domain(copy, site.domain);
     return err != 0 ? err
-                    : copy_stack(copy, tmi_tracer_site_node(site),
-                                 tmi_domain_number(slot), values);
+                    : copy_stack(copy, site.node, tmi_domain_number(site.domain), values);
 }
 
 /* Sites are read a few at a time: their sums stay in the cache. */

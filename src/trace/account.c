@@ -163,13 +163,15 @@ static struct tmi_bytes bytes_of(const struct tmi_shard *shard,
 /* What a holding of this epoch adds to its site's cell. */
 static struct tmi_weight weight_of(struct tmi_holding holding)
 {
-    if (tmi_sample_period == 0 || tmi_tracer_site_is_rest(holding.site)) {
-        return (struct tmi_weight){holding.size, 1};
+    struct tmi_weight once = {holding.size, 1};
+    if (tmi_sample_period == 0) {
+        return once;
     }
-    if (tmi_tracer_site_is_whole(holding.site)) {
+    struct tmi_site site = tmi_tracer_site_of_id(holding.site);
+    if (site.is_whole) {
         return (struct tmi_weight){holding.size * TMI_SAMPLE_ONE, TMI_SAMPLE_ONE};
     }
-    return tmi_sample_weight(holding.size);
+    return site.is_rest ? once : tmi_sample_weight(holding.size);
 }
 
 static void put_in(struct tmi_shard *shard, struct tmi_holding come)

@@ -132,24 +132,16 @@ uint32_t tmi_tracer_set_domain(uint32_t domain)
     return before;
 }
 
-uint32_t tmi_tracer_site_node(uint32_t site)
+struct tmi_site tmi_tracer_site_of_id(uint32_t id)
 {
-    return (uint32_t)tmi_index_key(&sites, site);
-}
-
-uint32_t tmi_tracer_site_domain(uint32_t site)
-{
-    return (uint32_t)(tmi_index_key(&sites, site) >> 32) & TMI_DOMAIN_MOST;
-}
-
-bool tmi_tracer_site_is_whole(uint32_t site)
-{
-    return (tmi_index_key(&sites, site) >> 32 & TMI_SITE_WHOLE) != 0;
-}
-
-bool tmi_tracer_site_is_rest(uint32_t site)
-{
-    return (tmi_index_key(&sites, site) >> 32 & TMI_SITE_REST) != 0;
+    uint64_t key = tmi_index_key(&sites, id);
+    uint32_t flags = (uint32_t)(key >> 32);
+    return (struct tmi_site){
+        .node = (uint32_t)key,
+        .domain = flags & TMI_DOMAIN_MOST,
+        .is_whole = (flags & TMI_SITE_WHOLE) != 0,
+        .is_rest = (flags & TMI_SITE_REST) != 0,
+    };
 }
 
 uint32_t tmi_tracer_site_count(void)

@@ -70,10 +70,6 @@ void tmi_tracer_clear(void);
 /* The domain (its slot) in force for this thread from now on; returns the one before. */
 uint32_t tmi_tracer_set_domain(uint32_t domain);
 
-/* The node and domain (its slot) of a site. */
-uint32_t tmi_tracer_site_node(uint32_t site);
-uint32_t tmi_tracer_site_domain(uint32_t site);
-
 /*
  * Sites that are not like others, when blocks are sampled (trace/sample.h): a flag added
  * to the domain. A whole one is of a resource that is always recorded and counts as one;
@@ -82,8 +78,14 @@ uint32_t tmi_tracer_site_domain(uint32_t site);
 #define TMI_SITE_WHOLE ((uint32_t)1 << 16)
 #define TMI_SITE_REST  ((uint32_t)1 << 17)
 
-bool tmi_tracer_site_is_whole(uint32_t site);
-bool tmi_tracer_site_is_rest(uint32_t site);
+struct tmi_site {
+    uint32_t node;
+    uint32_t domain; /* its slot */
+    bool is_whole;
+    bool is_rest;
+};
+
+struct tmi_site tmi_tracer_site_of_id(uint32_t id);
 uint32_t tmi_tracer_site_count(void);
 
 /* Traced blocks that are live now. */
