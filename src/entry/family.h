@@ -67,8 +67,8 @@ TMI_INLINE void *tmi_family_alloc_any(size_t size, bool zeroed, uintptr_t caller
 }
 
 /*
- * Plain reads of the two limits, each one operand of a compare. A thread may see a start
- * one operation late.
+ * Plain reads of the three limits, each one operand of a compare. A thread may see a
+ * start one operation late.
  */
 TMI_INLINE void *tmi_family_alloc(size_t size, bool zeroed)
 {
@@ -77,15 +77,20 @@ TMI_INLINE void *tmi_family_alloc(size_t size, bool zeroed)
         return TMI_LIKELY(base != NULL) ? tmi_block_seal(base, size, 0, 0)
                                         : tmi_family_no_memory();
     }
-    if (TMI_UNLIKELY(size >= tmi_tracer.caller_below)) {
-        return tmi_family_alloc_any(size, zeroed, TMI_CALLER());
+    if (TMI_LIKELY(size < tmi_tracer.caller_below)) {
+        void *base = tmi_family_ask_small(size, zeroed);
+        if (TMI_UNLIKELY(base == NULL)) {
+            return tmi_family_no_memory();
+        }
+        void *p = tmi_quick_alloc(base, size, TMI_CALLER());
+        return TMI_LIKELY(p != NULL) ? p : tmi_family_trace(base, size, TMI_CALLER());
     }
-    void *base = tmi_family_ask_small(size, zeroed);
-    if (TMI_UNLIKELY(base == NULL)) {
-        return tmi_family_no_memory();
+    if (TMI_LIKELY(size < tmi_tracer.traced_below)) {
+        void *base = tmi_family_ask_small(size, zeroed);
+        return TMI_LIKELY(base != NULL) ? tmi_family_trace(base, size, TMI_CALLER())
+                                        : tmi_family_no_memory();
     }
-    void *p = tmi_quick_alloc(base, size, TMI_CALLER());
-    return TMI_LIKELY(p != NULL) ? p : tmi_family_trace(base, size, TMI_CALLER());
+    return tmi_family_alloc_any(size, zeroed, TMI_CALLER());
 }
 
 /* Hand back a block without a distance, and keep errno. */

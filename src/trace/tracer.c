@@ -31,13 +31,15 @@ struct tmi_tracer tmi_tracer TMI_READ_MOSTLY = {
     .turn = 1,
 };
 
+static int64_t lease_of_shard; /* set before tracing first starts */
+
 static struct tmi_index sites; /* key: flags:16 domain:16 node:32 */
 
 void tmi_tracer_init(int64_t lease, enum tmi_capture_way way, int64_t sample_period)
 {
     tmi_sample_period = sample_period;
     tmi_capture_init(way);
-    tmi_tracer.lease = lease / 2;
+    lease_of_shard = lease / 2;
     tmi_thread_init();
     tmi_module_init();
 }
@@ -47,8 +49,9 @@ void tmi_tracer_set_mode(int32_t mode)
     const size_t small = TMI_BACKEND_SMALL_MOST - sizeof(struct tmi_block) + 1;
     tmi_store_release(&tmi_tracer.mode, mode);
     tmi_store_relaxed(&tmi_tracer.plain_below, mode == TMI_MODE_OFF ? small : 0);
-    tmi_store_relaxed(&tmi_tracer.caller_below,
-                      mode == 1 || (mode > 1 && tmi_sample_period != 0) ? small : 0);
+    bool by_caller = mode == 1 && tmi_sample_period == 0;
+    tmi_store_relaxed(&tmi_tracer.caller_below, by_caller ? small : 0);
+    tmi_store_relaxed(&tmi_tracer.traced_below, mode > TMI_MODE_OFF ? small : 0);
 }
 
 static uint64_t site_key(uint32_t node, uint32_t domain)
@@ -177,7 +180,7 @@ bool tmi_tracer_catch_up(struct tmi_shard *shard)
         return false;
     }
     if (shard->stamp != stamp) {
-        tmi_shard_begin(shard, stamp, tmi_tracer.lease);
+        tmi_shard_begin(shard, stamp, lease_of_shard);
     }
     tmi_shard_look(shard, turn);
     shard->turn = turn;

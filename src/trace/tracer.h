@@ -48,10 +48,10 @@ struct tmi_tracer {
     uint32_t generation; /* atomic */
     tmi_stamp stamp;     /* atomic; changes under TMI_LOCK_TRACER, _SITES and _CUTS */
     uint64_t turn;       /* atomic; epoch:32 count:32; never 0 */
-    int64_t lease;       /* of each shard; set before tracing first starts */
     size_t plain_below;  /* atomic; below this many bytes malloc need not look further:
                             nothing is traced, and mimalloc calls it small; or 0 */
-    size_t caller_below; /* atomic; the same with one frame, or with sampling */
+    size_t caller_below; /* atomic; the same with one frame of each block */
+    size_t traced_below; /* atomic; the same with anything traced */
 };
 
 extern TMI_HIDDEN struct tmi_tracer tmi_tracer;
