@@ -279,12 +279,13 @@ static void *resize(void *p, enum tmi_block_state state, struct tmi_holding now)
                                   : resize_plain(tmi_block_of(p), now);
 }
 
-void *tmi_family_resize(void *p, size_t size, uintptr_t caller)
+static TMI_NOINLINE void *resize_any(void *p, size_t size, uintptr_t caller)
 {
     if (size > TMI_FAMILY_MOST) {
         return tmi_family_no_memory();
     }
-    enum tmi_block_state state = tmi_block_classify(p);
+    bool is_plain = tmi_block_may_look(p) && tmi_block_is_plain(tmi_block_of(p));
+    enum tmi_block_state state = is_plain ? TMI_BLOCK_LIVE : tmi_block_classify(p);
     if (state >= TMI_BLOCK_FREED) {
         tmi_damage_report("realloc", p, state);
         errno = EINVAL;
@@ -302,6 +303,18 @@ void *tmi_family_resize(void *p, size_t size, uintptr_t caller)
     }
     leave_from(shard);
     return moved != NULL ? moved : tmi_family_no_memory();
+}
+
+/* What nobody counts, while nothing is traced: mimalloc, and a header in between. */
+void *tmi_family_resize(void *p, size_t size, uintptr_t caller)
+{
+    struct tmi_block *block = tmi_block_of(p);
+    if (TMI_UNLIKELY(tmi_tracer.plain_below == 0 || !tmi_block_may_look(p) ||
+                     tmi_block_tag(block) != 0 || size >= HUGE_BYTES)) {
+        return resize_any(p, size, caller);
+    }
+    void *moved = resize_plain(block, (struct tmi_holding){0, 0, size});
+    return TMI_LIKELY(moved != NULL) ? moved : tmi_family_no_memory();
 }
 
 /* Of another domain, or with sampling, where the rest goes the quick way when it can. */

@@ -133,7 +133,8 @@ static TMI_COLD void change_totals(tmi_stamp stamp, struct tmi_bytes gone,
     tmi_totals_flush(tmi_domain_totals(come.domain), epoch, come.bytes, come.bytes);
 }
 
-static void change(struct tmi_shard *shard, struct tmi_bytes gone, struct tmi_bytes come)
+TMI_INLINE void change(struct tmi_shard *shard, struct tmi_bytes gone,
+                       struct tmi_bytes come)
 {
     if (gone.domain == 0 && come.domain == 0) {
         tmi_shard_add(shard, come.bytes - gone.bytes);
@@ -160,21 +161,24 @@ static struct tmi_bytes bytes_of(const struct tmi_shard *shard,
                                                         : bytes_of_traced(holding);
 }
 
-/* What a holding of this epoch adds to its site's cell. */
-static struct tmi_weight weight_of(struct tmi_holding holding)
+/* What a holding of this epoch adds to its site's cell, when blocks are sampled. */
+static TMI_NOINLINE struct tmi_weight sampled_weight_of(struct tmi_holding holding)
 {
-    struct tmi_weight once = {holding.size, 1};
-    if (tmi_sample_period == 0) {
-        return once;
-    }
     struct tmi_site site = tmi_tracer_site_of_id(holding.site);
     if (site.is_whole) {
         return (struct tmi_weight){holding.size * TMI_SAMPLE_ONE, TMI_SAMPLE_ONE};
     }
-    return site.is_rest ? once : tmi_sample_weight(holding.size);
+    return site.is_rest ? (struct tmi_weight){holding.size, 1}
+                        : tmi_sample_weight(holding.size);
 }
 
-static void put_in(struct tmi_shard *shard, struct tmi_holding come)
+TMI_INLINE struct tmi_weight weight_of(struct tmi_holding holding)
+{
+    return TMI_LIKELY(tmi_sample_period == 0) ? (struct tmi_weight){holding.size, 1}
+                                              : sampled_weight_of(holding);
+}
+
+TMI_INLINE void put_in(struct tmi_shard *shard, struct tmi_holding come)
 {
     struct tmi_cell *cell = NULL;
     if (come.site >= tmi_stamp_first(shard->stamp)) {
@@ -188,7 +192,7 @@ static void put_in(struct tmi_shard *shard, struct tmi_holding come)
 }
 
 /* Take a holding out of its site's cell. */
-static void take_out(struct tmi_shard *shard, struct tmi_holding gone, bool temporary)
+TMI_INLINE void take_out(struct tmi_shard *shard, struct tmi_holding gone, bool temporary)
 {
     if (gone.site < tmi_stamp_first(shard->stamp)) {
         return;
