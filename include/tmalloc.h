@@ -131,8 +131,9 @@ typedef struct tm_tracing_memory {
  * of which nothing is known (address 0); and when there is no room for that either, to a
  * stack of that one frame. One warning is written to stderr. The rest of the limit is for
  * counting what is stored in further threads, and for the peak. Current, peak and the
- * sums over all stacks stay exact. Threads' own records (about 50 KiB each) are not
- * refused, so very many threads can exceed the limit.
+ * sums over all stacks stay exact. Threads' own records are not refused: about 50 KiB
+ * each, and 280 to 560 bytes for each frame of the deepest stack that the thread had; so
+ * very many threads, and very deep ones, can exceed the limit.
  * Thread safe; not signal safe. Costs one look at each stack's counters.
  */
 TM_API tm_tracing_memory_t tm_get_tracing_memory(void);

@@ -139,7 +139,7 @@ work_stress()
 }
 
 version_gcc() { gcc --version | head -n 1; }
-about_gcc='all of src/view and src/trace at -O2 -g, two at a time'
+about_gcc='all of src/view, src/trace and src/base at -O2 -g, two at a time'
 compile_all()
 {
     for file in "$here"/src/view/*.c "$here"/src/trace/*.c "$here"/src/base/*.c; do
