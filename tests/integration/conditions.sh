@@ -149,6 +149,21 @@ else
     skip setuid 'not root, or nosuid'
 fi
 
+# ---- preloaded into everything --------------------------------------------------------
+# By /etc/ld.so.preload, which setuid programs obey too; here in an /etc of its own.
+# shellcheck disable=SC2016
+everywhere='mount -t tmpfs none /mnt && mkdir /mnt/upper /mnt/work &&
+    mount -t overlay none -o lowerdir=/etc,upperdir=/mnt/upper,workdir=/mnt/work /etc || exit 77
+    echo "$1" >/etc/ld.so.preload
+    tar cf - /etc 2>/dev/null | tar tf - | sort | head -n 5 | cmp - "$2/listed"'
+tar cf - /etc 2>/dev/null | tar tf - | sort | head -n 5 >listed
+if unshare -rm true 2>/dev/null; then
+    mkdir dumps
+    expect 0 '' '/etc/ld.so.preload' env TMALLOC_DUMP="$work/dumps/%e" unshare -rm sh -c \
+        "$everywhere" sh "$library" "$work"
+    [ -s dumps/sort ] || [ "$got" -ne 0 ] || fail '/etc/ld.so.preload' 'no snapshot of sort'
+fi
+
 # ---- other neighbours -----------------------------------------------------------------
 printf '%s\n' '#include <stdio.h>' '#include <stdlib.h>' '#include <string.h>' \
     'int main(void) { char *p = NULL; for (int i = 1; i < 3000; i++) { p = realloc(p, i * 9);' \
