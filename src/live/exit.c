@@ -74,7 +74,7 @@ static void write_snapshot(const char *path, bool of_peak)
     const struct tmi_service *service = tmi_service();
     int err = -1;
     if (service == NULL) {
-        strcpy(error.text, "the plug-in is missing");
+        strcpy(error.text, "the plug-in cannot be loaded");
     } else if (s != NULL) {
         err = service->dump(s, path, &error);
     }

@@ -14,6 +14,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/atomic.h"
 #include "base/report.h"
@@ -56,31 +57,39 @@ static const struct tmi_service guarded = {
     .resolve = guarded_resolve,
 };
 
-/* The first failure only: whoever asks again is told by the error that he gets. */
-static void tell_failure(const char *why)
+/* Why the plug-in is not to be had. */
+struct reason {
+    char text[TMI_REPORT_BYTES];
+    bool is_of_file; /* one that is there and does not fit, not just of another place */
+};
+
+static void keep_reason(struct reason *reason, const char *path, const char *why)
 {
-    static uint32_t told; /* atomic */
-    if (tmi_exchange_acquire(&told, 1) == 0) {
-        tmi_report_text("cannot load ", TMI_PLUGIN_FILE ": ", why == NULL ? "" : why);
+    if (!reason->is_of_file && why != NULL) {
+        struct tmi_writer w = tmi_writer_on(reason->text, sizeof reason->text);
+        tmi_put_text(&w, why);
+        reason->is_of_file = access(path, F_OK) == 0;
     }
 }
 
-static const struct tmi_plugin *open_plugin(const char *path)
+static const struct tmi_plugin *open_plugin(const char *path, struct reason *reason)
 {
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (library == NULL) {
+        keep_reason(reason, path, dlerror());
         return NULL;
     }
     const struct tmi_plugin *found = dlsym(library, TMI_PLUGIN_SYMBOL);
-    if (found != NULL && found->abi != TMI_PLUGIN_ABI) {
-        tell_failure("it is of another version than libtmalloc.so: install both anew");
+    if (found == NULL || found->abi != TMI_PLUGIN_ABI) {
+        keep_reason(reason, path,
+                    "it is of another version than libtmalloc.so: install both anew");
         found = NULL;
     }
     return found; /* the library stays loaded, fit or not */
 }
 
 /* Opens the plug-in in `below` relative to the folder of libtmalloc.so. */
-static const struct tmi_plugin *open_beside(const char *below)
+static const struct tmi_plugin *open_beside(const char *below, struct reason *reason)
 {
     const char *own = tmi_module_own_path();
     const char *slash = strrchr(own, '/');
@@ -90,23 +99,26 @@ static const struct tmi_plugin *open_beside(const char *below)
         tmi_put_char(&w, *c);
     }
     tmi_put_text(&w, below);
-    return slash == NULL || w.lost ? NULL : open_plugin(path);
+    return slash == NULL || w.lost ? NULL : open_plugin(path, reason);
 }
 
+/* A failure is told once: whoever asks again is told by the error that he gets. */
 static const struct tmi_plugin *find_plugin(void)
 {
+    static uint32_t told; /* atomic */
+    struct reason reason = {"", false};
     const struct tmi_plugin *found = NULL;
     if (!tmi_sys_is_secure()) {
-        found = open_beside(TMI_PLUGIN_FILE);
+        found = open_beside(TMI_PLUGIN_FILE, &reason);
         if (found == NULL) {
-            found = open_beside("tmalloc/" TMI_PLUGIN_FILE);
+            found = open_beside("tmalloc/" TMI_PLUGIN_FILE, &reason);
         }
     }
     if (found == NULL) {
-        found = open_plugin(TM_PKGLIBDIR "/" TMI_PLUGIN_FILE);
+        found = open_plugin(TM_PKGLIBDIR "/" TMI_PLUGIN_FILE, &reason);
     }
-    if (found == NULL) {
-        tell_failure(dlerror());
+    if (found == NULL && tmi_exchange_acquire(&told, 1) == 0) {
+        tmi_report_text("cannot load ", TMI_PLUGIN_FILE ": ", reason.text);
     }
     return found;
 }

@@ -149,6 +149,15 @@ else
     skip setuid 'not root, or nosuid'
 fi
 
+# ---- half an installation -------------------------------------------------------------
+# A plug-in that is there and cannot be loaded is what is told, not where else it is not.
+mkdir moved
+cp "$library" moved/libtmalloc.so.0
+echo broken >moved/tmalloc-plugin.so
+expect 0 "/moved/tmalloc-plugin\.so: file too short|$absent" 'a broken plug-in' \
+    env LD_LIBRARY_PATH="$work/moved" TMALLOC_DUMP="$work/moved.gz" "$program" work
+[ ! -e moved.gz ] || fail 'a broken plug-in' 'a file'
+
 # ---- preloaded into everything --------------------------------------------------------
 # By /etc/ld.so.preload, which setuid programs obey too; here in an /etc of its own.
 # shellcheck disable=SC2016
