@@ -5,7 +5,10 @@
  * so a signal handler that allocates meanwhile is not traced and cannot wait for itself.
  *
  * fork: the parent takes all of them before, and both sides release all of them after, so
- * the child never inherits one that a vanished thread holds.
+ * the child never inherits one that a vanished thread holds. A signal handler that forks
+ * may have interrupted who holds some: these stay as they are, in both processes; of the
+ * others it takes what is to be had without waiting, and what other threads hold then is
+ * free in the child.
  */
 #ifndef TMI_LOCK_H
 #define TMI_LOCK_H
@@ -30,8 +33,11 @@ void tmi_lock(enum tmi_lock which);
 bool tmi_try_lock(enum tmi_lock which); /* true: it is ours */
 void tmi_unlock(enum tmi_lock which);
 
-/* For pthread_atfork: all of them, in order, and all of them back. */
+/* For pthread_atfork: all that this thread does not hold, in order, and these back. */
 void tmi_lock_all(void);
 void tmi_unlock_all(void);
+
+/* In the child, before that: no other thread holds any. */
+void tmi_lock_forked(void);
 
 #endif

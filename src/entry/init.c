@@ -6,6 +6,7 @@
  *
  * fork: prepare takes all locks of the runtime, parent and child release them. The
  * handlers are registered early, so libc calls ours last before and first after the fork.
+ * A signal handler that forks meanwhile finds all done.
  */
 #include "entry/init.h"
 
@@ -21,24 +22,28 @@
 #include "trace/memory.h"
 
 static uint32_t begun; /* atomic: somebody runs or ran init_once */
-static struct tmi_shard *entered_at_fork;
+static TMI_THREAD_LOCAL uint32_t forks_begun;
+static TMI_THREAD_LOCAL struct tmi_shard *entered_at_fork;
 
 static void before_fork(void)
 {
-    struct tmi_shard *entered = tmi_guard_enter();
-    tmi_lock_all();
-    entered_at_fork = entered;
+    if (forks_begun++ == 0) {
+        entered_at_fork = tmi_guard_enter();
+        tmi_lock_all();
+    }
 }
 
 static void after_fork_in_parent(void)
 {
-    struct tmi_shard *entered = entered_at_fork;
-    tmi_unlock_all();
-    tmi_guard_leave(entered);
+    if (--forks_begun == 0) {
+        tmi_unlock_all();
+        tmi_guard_leave(entered_at_fork);
+    }
 }
 
 static void after_fork_in_child(void)
 {
+    tmi_lock_forked();
     tmi_thread_forked();
     after_fork_in_parent();
 }

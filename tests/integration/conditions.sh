@@ -69,8 +69,8 @@ forks=200
 # ---- scenes ---------------------------------------------------------------------------
 for frames in 0 1 25 65535; do
     export TMALLOC=$frames
-    for scene in work fork-handlers cancel vfork-memory exit-beside coroutines deep \
-        small-threads locked no-memory seccomp-kill; do
+    for scene in work fork-handlers fork-by-signal cancel vfork-memory exit-beside \
+        coroutines deep small-threads locked no-memory seccomp-kill; do
         expect 0 '' "$scene, TMALLOC=$frames" "$program" "$scene"
     done
     expect 0 'cannot load tmalloc-plugin\.so' "seccomp-errors, TMALLOC=$frames" \

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * base/lock.c: one word, 0 free, 1 held, 2 held and somebody may be waiting. Each line of
- * an atomic block is one instruction of the source. futex_wait compares and goes to sleep
- * as one step; a wake wakes one sleeper, if there is any.
+ * base/lock.c: one word, 0 free, else an even number of the thread that holds it, made odd
+ * when somebody may be waiting. Each atomic block is one instruction of the source.
+ * futex_wait compares and goes to sleep as one step; a wake wakes one sleeper, if there is
+ * any.
  * Holds: at most one inside; nobody sleeps for ever (spin looks for invalid end states).
  */
 #define THREADS 3
@@ -11,11 +12,11 @@ byte word;
 byte inside;
 byte asleep; /* a bit for each thread */
 
-inline futex_wait(me)
+inline futex_wait(me, expected)
 {
     atomic {
         if
-        :: word == 2 -> asleep = asleep | (1 << me)
+        :: word == (expected) -> asleep = asleep | (1 << me)
         :: else
         fi
     }
@@ -37,28 +38,40 @@ inline futex_wake()
 proctype thread(byte me)
 {
     byte old;
+    bit swapped;
+    byte own = 2 * (me + 1);
     byte round = 0;
     do
     :: round < 2 ->
         round++;
-        atomic { old = word; if :: old == 0 -> word = 1 :: else fi }
+        atomic { old = word; if :: old == 0 -> word = own :: else fi }
         if
         :: old == 0
         :: else ->
             do
-            :: atomic { old = word; word = 2 }
+            :: atomic { old = word; if :: old == 0 -> word = own | 1 :: else fi }
                 if
                 :: old == 0 -> break
-                :: else -> futex_wait(me)
+                :: old % 2 == 1 -> futex_wait(me, old)
+                :: else ->
+                    atomic {
+                        swapped = (word == old);
+                        if :: swapped -> word = old | 1 :: else fi
+                    }
+                    if
+                    :: swapped -> futex_wait(me, old | 1)
+                    :: else
+                    fi
                 fi
             od
         fi;
         inside++;
         assert(inside == 1);
+        assert((word & ~1) == own); /* is_own() */
         inside--;
         atomic { old = word; word = 0 }
         if
-        :: old == 2 -> futex_wake()
+        :: old % 2 == 1 -> futex_wake()
         :: else
         fi
     :: else -> break

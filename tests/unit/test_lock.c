@@ -98,6 +98,18 @@ Test(lock, a_waiter_waits_and_is_woken, .timeout = 20)
     }
 }
 
+static uint32_t holds;
+
+static void *hold_for_ever(void *which)
+{
+    tmi_lock(*(enum tmi_lock *)which);
+    tmi_store_release(&holds, 1);
+    for (;;) {
+        pause();
+    }
+    return NULL;
+}
+
 static double cpu_seconds(void)
 {
     struct timespec t;
@@ -131,6 +143,47 @@ Test(lock, many_waiters_sleep, .timeout = 20)
         pthread_join(threads[i], NULL);
     }
     cr_assert_eq(passed, THREADS);
+}
+
+/* As in a signal handler that forks: what it interrupted holds one, another thread
+ * another. */
+Test(lock, a_holder_takes_the_others, .timeout = 20)
+{
+    enum tmi_lock others = TMI_LOCK_THREADS;
+    pthread_t thread;
+    tmi_lock(TMI_LOCK_TREE);
+    tmi_lock_all();
+    tmi_unlock_all();
+    cr_assert_not(tmi_try_lock(TMI_LOCK_TREE), "it is held still");
+    for (int i = 0; i < TMI_LOCK_COUNT; i++) {
+        cr_assert(i == TMI_LOCK_TREE || tmi_try_lock((enum tmi_lock)i), "lock %d", i);
+    }
+    for (int i = 0; i < TMI_LOCK_COUNT; i++) {
+        tmi_unlock((enum tmi_lock)i);
+    }
+    pthread_create(&thread, NULL, hold_for_ever, &others);
+    while (!tmi_load_acquire(&holds)) {
+        sleep_ms(1);
+    }
+    tmi_lock(TMI_LOCK_TREE);
+    tmi_lock_all();
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(5);
+        tmi_lock_forked();
+        tmi_unlock_all();
+        tmi_unlock(TMI_LOCK_TREE);
+        for (int i = 0; i < TMI_LOCK_COUNT; i++) {
+            tmi_lock((enum tmi_lock)i);
+        }
+        _exit(0);
+    }
+    tmi_unlock_all();
+    tmi_unlock(TMI_LOCK_TREE);
+    int status;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert_eq(status, 0);
+    cr_assert_not(tmi_try_lock(others), "the other thread's still");
 }
 
 static uint32_t stop;

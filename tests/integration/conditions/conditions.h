@@ -28,6 +28,7 @@ void look_at_counters(void);
 /* Threads and processes: processes.c. `count` is how often. */
 void scene_forks(unsigned count);
 void scene_fork_handlers(unsigned count);
+void scene_fork_by_signal(unsigned count);
 void scene_cancel(unsigned count);
 void scene_vfork_memory(unsigned count);
 void scene_exit_beside(unsigned count);

@@ -101,6 +101,7 @@ static const struct {
     {"untraced", scene_untraced, 0},
     {"forks", scene_forks, 200},
     {"fork-handlers", scene_fork_handlers, 50},
+    {"fork-by-signal", scene_fork_by_signal, 60},
     {"cancel", scene_cancel, 200},
     {"vfork-memory", scene_vfork_memory, 50},
     {"exit-beside", scene_exit_beside, 40},

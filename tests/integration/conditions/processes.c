@@ -11,9 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../support/random.h"
 #include "conditions.h"
 #include "tmalloc.h"
 
@@ -183,6 +185,82 @@ void scene_fork_handlers(unsigned count)
     drop_kept();
     EXPECT(tm_get_traced_memory().current == before);
     look_at_counters();
+}
+
+/* Forks by a signal handler, whatever it interrupts: fork was signal safe in POSIX up to
+ * 2024, and with libc's malloc a program with one thread can rely on it. */
+static uint32_t forks_done; /* atomic */
+
+static void fork_in_handler(int signal)
+{
+    int err = errno;
+    (void)signal;
+    pid_t child = fork();
+    if (child == 0) {
+        _exit(0);
+    }
+    expect_end(child);
+    __atomic_add_fetch(&forks_done, 1, __ATOMIC_RELAXED);
+    errno = err;
+}
+
+/* Ever new stacks, so that locks are held much of the time. */
+__attribute__((noinline)) static void meander(uint64_t path, unsigned depth)
+{
+    if (depth == 0) {
+        free(malloc(30));
+    } else if (path % 2 == 0) {
+        meander(path / 2, depth - 1);
+        __asm__ volatile("");
+    } else {
+        meander(path / 2, depth - 1);
+        __asm__ volatile("nop");
+    }
+}
+
+static void *meander_on(void *seed)
+{
+    uint64_t random = (uintptr_t)seed;
+    while (!__atomic_load_n(&is_over, __ATOMIC_ACQUIRE)) {
+        meander(next_random(&random), 30);
+    }
+    return NULL;
+}
+
+static void fork_in_handlers(unsigned count, unsigned beside)
+{
+    const struct itimerval often = {{0, 300}, {0, 300}};
+    const struct itimerval never = {{0, 0}, {0, 0}};
+    struct sigaction action = {.sa_handler = fork_in_handler, .sa_flags = SA_RESTART};
+    pthread_t threads[2];
+    uint64_t random = 1;
+    sigset_t timer;
+    sigemptyset(&timer);
+    sigaddset(&timer, SIGPROF);
+    EXPECT(sigaction(SIGPROF, &action, NULL) == 0);
+    is_over = 0;
+    forks_done = 0;
+    pthread_sigmask(SIG_BLOCK, &timer, NULL); /* for the others */
+    start(threads, beside, meander_on);
+    pthread_sigmask(SIG_UNBLOCK, &timer, NULL);
+    setitimer(ITIMER_PROF, &often, NULL);
+    while (__atomic_load_n(&forks_done, __ATOMIC_RELAXED) < count) {
+        meander(next_random(&random), 30);
+    }
+    setitimer(ITIMER_PROF, &never, NULL);
+    pthread_sigmask(SIG_BLOCK, &timer, NULL);
+    __atomic_store_n(&is_over, 1, __ATOMIC_RELEASE);
+    for (unsigned i = 0; i < beside; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    look_at_counters();
+}
+
+void scene_fork_by_signal(unsigned count)
+{
+    alarm(200); /* it hangs */
+    fork_in_handlers(count, 0);
+    fork_in_handlers(count, 2);
 }
 
 static void *work_until_cancelled(void *seed)
