@@ -13,7 +13,8 @@
 #include "base/wrapper.h"
 
 static const char *const on_error_choices[] = {"abort", "warn", NULL};
-static const char *const unwind_choices[] = {"fast", "fp", "libgcc", "check", NULL};
+static const char *const unwind_choices[] = {"fast",  "fp",    "libgcc",
+                                             "check", "guess", NULL};
 
 const struct tmi_option_row tmi_option_rows[TMI_OPTION_COUNT] = {
     [TMI_OPTION_TRACE] = {"TMALLOC", "a number of frames, 0 to 65535",
@@ -51,10 +52,11 @@ const struct tmi_option_row tmi_option_rows[TMI_OPTION_COUNT] = {
                            "record stacks for a sample of blocks, on average one in so "
                            "many bytes; sums stay exact; 0: for every block",
                            TMI_NUMBER, 0, (int64_t)1 << 40, 0, NULL},
-    [TMI_OPTION_UNWIND] = {"TMALLOC_UNWIND", "fast, fp, libgcc or check",
+    [TMI_OPTION_UNWIND] = {"TMALLOC_UNWIND", "fast, fp, libgcc, check or guess",
                            "how stacks are walked; fp: by frame pointers alone; check: "
-                           "each both by fast and libgcc, and differences are told",
-                           TMI_CHOICE, 0, 3, 0, unwind_choices},
+                           "each both by fast and libgcc, and differences are told; "
+                           "guess: fast, and over code without unwind tables by rbp",
+                           TMI_CHOICE, 0, 4, 0, unwind_choices},
     [TMI_OPTION_WRAPPERS] = {"TMALLOC_WRAPPERS",
                              "names separated by commas, * for any characters",
                              "functions that allocate for their callers: with one frame "

@@ -262,7 +262,9 @@ static void describe(struct tm_snapshot *s, const char *kind, int64_t peak)
     s->about.pid = tmi_sys_getpid();
     s->about.peak = (uint64_t)peak;
     s->about.overhead = tmi_memory_bytes();
-    s->about.by_libgcc = tmi_capture_counts().by_libgcc;
+    struct tmi_capture_counts counts = tmi_capture_counts();
+    s->about.by_libgcc = counts.by_libgcc;
+    s->about.guessed = counts.guessed;
     s->about.period = (uint64_t)tmi_sample_period;
     s->about.time_nanos = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
     char command[1024];

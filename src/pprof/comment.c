@@ -89,6 +89,7 @@ int tmi_comment_apply(struct tm_snapshot *s, const char *text)
     err = err != 0 ? err : apply_size(text, "peak", &about->peak);
     err = err != 0 ? err : apply_size(text, "overhead", &about->overhead);
     err = err != 0 ? err : apply_size(text, "stacks_by_libgcc", &about->by_libgcc);
+    err = err != 0 ? err : apply_size(text, "stacks_guessed", &about->guessed);
     err = err != 0 ? err : apply_int(text, "pid", 1, INT_MAX, &about->pid);
     int processes = (int)about->processes;
     err = err != 0 ? err : apply_int(text, "processes", 1, INT_MAX, &processes);

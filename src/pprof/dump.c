@@ -27,7 +27,7 @@
 #include "view/map.h"
 #include "view/text.h"
 
-#define COMMENTS_MOST 11
+#define COMMENTS_MOST 12
 #define LABELS_MOST   3
 
 typedef Perftools__Profiles__Profile Profile;
@@ -96,6 +96,9 @@ static size_t fill_comments(struct dump *d, int64_t comments[COMMENTS_MOST])
     comments[n++] = number_comment(d, "tmalloc.overhead=", about->overhead);
     if (about->by_libgcc > 0) {
         comments[n++] = number_comment(d, "tmalloc.stacks_by_libgcc=", about->by_libgcc);
+    }
+    if (about->guessed > 0) {
+        comments[n++] = number_comment(d, "tmalloc.stacks_guessed=", about->guessed);
     }
     if (about->pid > 0) {
         comments[n++] = number_comment(d, "tmalloc.pid=", (uint64_t)about->pid);

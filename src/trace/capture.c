@@ -28,26 +28,37 @@
 enum tmi_capture_way tmi_capture_chosen;
 
 static struct tmi_capture_counts counts; /* atomic */
+static bool may_guess;
 
+/* To guess is to be fast, but for stacks with code that has no tables. */
 void tmi_capture_init(enum tmi_capture_way way)
 {
     tmi_capture_chosen = HAVE_RECORDS ? way : TMI_CAPTURE_LIBGCC;
+    if (tmi_capture_chosen == TMI_CAPTURE_GUESS) {
+        tmi_capture_chosen = TMI_CAPTURE_FAST;
+        may_guess = TMI_CAPTURE_HAS_FAST;
+    }
+    if (may_guess) {
+        tmi_step_tell_no_table();
+    }
 }
 
 struct tmi_capture_counts tmi_capture_counts(void)
 {
-    return (struct tmi_capture_counts){tmi_load_relaxed(&counts.checked),
-                                       tmi_load_relaxed(&counts.differences),
-                                       tmi_load_relaxed(&counts.by_libgcc)};
+    return (struct tmi_capture_counts){
+        tmi_load_relaxed(&counts.checked), tmi_load_relaxed(&counts.differences),
+        tmi_load_relaxed(&counts.by_libgcc), tmi_load_relaxed(&counts.guessed)};
 }
 
 /* A way to write a stack to shard->stack, as trace/unwind.h has it. */
-typedef size_t unwinder(struct tmi_shard *shard, const uintptr_t *frame, bool *complete);
+typedef size_t unwinder(struct tmi_shard *shard, const uintptr_t *frame,
+                        enum tmi_unwound *how);
 
-static size_t by_libgcc(struct tmi_shard *shard, const uintptr_t *frame, bool *complete)
+static size_t by_libgcc(struct tmi_shard *shard, const uintptr_t *frame,
+                        enum tmi_unwound *how)
 {
     (void)frame;
-    *complete = true;
+    *how = TMI_UNWOUND_WHOLE;
     return tmi_unwind_libgcc(shard->stack, shard->stack_room);
 }
 
@@ -58,26 +69,38 @@ static struct tmi_state state_of(const uintptr_t *frame)
 }
 
 /* Our own code has frame pointers or, with tables, a way to do without. */
-static size_t by_fp(struct tmi_shard *shard, const uintptr_t *frame, bool *complete)
+static size_t by_fp(struct tmi_shard *shard, const uintptr_t *frame,
+                    enum tmi_unwound *how)
 {
     struct tmi_state now = state_of(frame);
     while (TMI_CAPTURE_HAS_FAST && tmi_module_is_own(now.pc) &&
            tmi_laststack_step(&now)) {
     }
     struct tmi_stackwalk walk = tmi_stackwalk_from(&shard->range, (uintptr_t)frame);
-    return tmi_unwind_fp(now.pc, now.rbp, &walk, shard->stack, shard->stack_room,
-                         complete);
+    bool complete;
+    size_t total =
+        tmi_unwind_fp(now.pc, now.rbp, &walk, shard->stack, shard->stack_room, &complete);
+    *how = complete ? TMI_UNWOUND_WHOLE : TMI_UNWOUND_PART;
+    return total;
+}
+
+static size_t by_guess(struct tmi_shard *shard, const uintptr_t *frame,
+                       enum tmi_unwound *how)
+{
+    struct tmi_state now = state_of(frame);
+    struct tmi_stackwalk walk = tmi_stackwalk_from(&shard->range, (uintptr_t)frame);
+    return tmi_unwind_guess(&now, &walk, shard->stack, shard->stack_room, how);
 }
 
 /* Into shard->stack, which grows if need be; how many frames of the stack are there. */
 static size_t unwind_slowly(struct tmi_shard *shard, const uintptr_t *frame, unwinder *by,
-                            bool *complete)
+                            enum tmi_unwound *how)
 {
-    size_t total = by(shard, frame, complete);
+    size_t total = by(shard, frame, how);
     if (total > shard->stack_room) {
         size_t wanted = total < TMI_TREE_DEPTH_MOST ? total : TMI_TREE_DEPTH_MOST;
         if (tmi_shard_grow_stack(shard, wanted)) {
-            total = by(shard, frame, complete);
+            total = by(shard, frame, how);
         }
     }
     size_t kept = total < shard->stack_room ? total : shard->stack_room;
@@ -103,8 +126,8 @@ static void tell_difference(const struct tmi_shard *shard, size_t n, uint32_t no
 /* Compare a node's path with what libgcc says of the same stack. */
 static TMI_COLD void check(struct tmi_shard *shard, const uintptr_t *frame, uint32_t node)
 {
-    bool complete;
-    size_t n = unwind_slowly(shard, frame, by_libgcc, &complete);
+    enum tmi_unwound how;
+    size_t n = unwind_slowly(shard, frame, by_libgcc, &how);
     uint32_t at = node;
     size_t i = 0;
     while (i < n && at != 0 &&
@@ -152,16 +175,45 @@ static uint32_t capture_fast(struct tmi_shard *shard, const uintptr_t *frame,
         struct tmi_state now = state_of(frame);
         return tmi_laststack_capture(&shard->last, now.pc, now.sp, now.rbp, generation);
     }
-    bool complete;
-    size_t n = unwind_slowly(shard, frame, by_fp, &complete);
-    return complete ? intern_believed(shard->stack, n) : 0;
+    enum tmi_unwound how;
+    size_t n = unwind_slowly(shard, frame, by_fp, &how);
+    return how == TMI_UNWOUND_WHOLE ? intern_believed(shard->stack, n) : 0;
+}
+
+/* As tmi_tree_intern(), of return addresses whose steps were looked for mostly. */
+static uint32_t intern(const uintptr_t *newest_first, size_t n)
+{
+    uint32_t node = 0;
+    for (size_t i = n; i > 0; i--) {
+        uintptr_t pc = newest_first[i - 1];
+        tmi_step step = tmi_step_known(pc);
+        uint32_t location = step == 0 ? tmi_tree_locate(pc) : tmi_step_location(step);
+        node = tmi_tree_child(node, location);
+    }
+    return n == 0 ? tmi_tree_intern(NULL, 0) : node;
+}
+
+/* A way that does without the last stack, and always finds something. */
+static uint32_t capture_anyhow(struct tmi_shard *shard, const uintptr_t *frame)
+{
+    bool by_records = tmi_capture_chosen == TMI_CAPTURE_FP;
+    enum tmi_unwound how = TMI_UNWOUND_PART;
+    size_t n = 0;
+    if (by_records || may_guess) {
+        n = unwind_slowly(shard, frame, by_records ? by_fp : by_guess, &how);
+    }
+    if (how == TMI_UNWOUND_PART && !by_records) {
+        n = unwind_slowly(shard, frame, by_libgcc, &how);
+        tmi_add_relaxed(&counts.by_libgcc, 1);
+    }
+    tmi_add_relaxed(&counts.guessed, how == TMI_UNWOUND_GUESSED);
+    return intern(shard->stack, n);
 }
 
 TMI_COLD uint32_t tmi_capture_slowly(struct tmi_shard *shard, const uintptr_t *frame,
                                      uint32_t generation)
 {
     uint32_t node = 0;
-    bool complete;
     bool checks_it = tmi_capture_chosen == TMI_CAPTURE_CHECK;
     if (checks_it || (!TMI_CAPTURE_HAS_FAST && tmi_capture_chosen == TMI_CAPTURE_FAST)) {
         node = capture_fast(shard, frame, generation);
@@ -169,13 +221,7 @@ TMI_COLD uint32_t tmi_capture_slowly(struct tmi_shard *shard, const uintptr_t *f
     if (node != 0 && checks_it) {
         check(shard, frame, node);
     }
-    if (node == 0) {
-        unwinder *by = tmi_capture_chosen == TMI_CAPTURE_FP ? by_fp : by_libgcc;
-        size_t n = unwind_slowly(shard, frame, by, &complete);
-        node = tmi_tree_intern(shard->stack, n);
-        tmi_add_relaxed(&counts.by_libgcc, by == by_libgcc);
-    }
-    return node;
+    return node != 0 ? node : capture_anyhow(shard, frame);
 }
 
 uintptr_t tmi_capture_outside(struct tmi_shard *shard, const uintptr_t *frame,
@@ -188,9 +234,9 @@ uintptr_t tmi_capture_outside(struct tmi_shard *shard, const uintptr_t *frame,
             return now.pc;
         }
     }
-    bool complete;
+    enum tmi_unwound how;
     bool by_records = !TMI_CAPTURE_HAS_FAST && tmi_capture_chosen != TMI_CAPTURE_LIBGCC;
-    size_t n = unwind_slowly(shard, frame, by_records ? by_fp : by_libgcc, &complete);
+    size_t n = unwind_slowly(shard, frame, by_records ? by_fp : by_libgcc, &how);
     for (size_t i = 0; i < n; i++) {
         if (!passes_over(shard, shard->stack[i])) {
             return shard->stack[i];

@@ -8,6 +8,7 @@
  *              others: libgcc
  *     fp       trace/unwind_fp.c for every stack, however short
  *     libgcc   trace/unwind_libgcc.c for every stack
+ *     guess    fast, and trace/unwind_guess.c for stacks with code that has no tables
  *     check    fast and libgcc for every stack, compared; differences are told on stderr
  */
 #ifndef TMI_CAPTURE_H
@@ -24,7 +25,8 @@ enum tmi_capture_way {
     TMI_CAPTURE_FAST,
     TMI_CAPTURE_FP,
     TMI_CAPTURE_LIBGCC,
-    TMI_CAPTURE_CHECK
+    TMI_CAPTURE_CHECK,
+    TMI_CAPTURE_GUESS
 };
 
 #if defined(__x86_64__) && defined(__LP64__)
@@ -79,6 +81,7 @@ struct tmi_capture_counts {
     uint64_t checked; /* in the checking mode */
     uint64_t differences;
     uint64_t by_libgcc; /* whose node is of libgcc's making */
+    uint64_t guessed;   /* with parts that trace/unwind_guess.c guessed */
 };
 
 struct tmi_capture_counts tmi_capture_counts(void);

@@ -176,7 +176,7 @@ static struct tmi_rule without_table(const struct tmi_cfi_image *image, uintptr_
     struct tmi_cursor code = tmi_cursor_part(&c, sizeof sigreturn);
     bool returns =
         !code.lost && memcmp((void *)code.at, sigreturn, sizeof sigreturn) == 0;
-    return (struct tmi_rule){returns ? TMI_RULE_SIGNAL : TMI_RULE_END, 0, 0};
+    return (struct tmi_rule){returns ? TMI_RULE_SIGNAL : TMI_RULE_NO_TABLE, 0, 0};
 }
 
 static bool fits_int32(int64_t v)

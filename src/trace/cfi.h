@@ -9,10 +9,10 @@
  *
  * That is all that compilers emit for code that makes calls. What does not fit (another
  * register, another expression) gives TMI_RULE_OTHER, and the caller asks a slower
- * unwinder. Code that no table speaks of ends a stack, unless it is the instructions of
- * a signal's return, as libgcc has it. Nothing is read outside of the bytes given; a
- * malformed table gives TMI_RULE_OTHER too. x86-64 only; no state but the caller's, no
- * allocation, no lock.
+ * unwinder. Code that no table speaks of gives TMI_RULE_NO_TABLE, unless it is the
+ * instructions of a signal's return, as libgcc has it. Nothing is read outside of the
+ * bytes given; a malformed table gives TMI_RULE_OTHER too. x86-64 only; no state but the
+ * caller's, no allocation, no lock.
  */
 #ifndef TMI_CFI_H
 #define TMI_CFI_H
@@ -29,7 +29,8 @@ enum tmi_rule_kind {
     TMI_RULE_DEREF,  /* CFA = *(rbp + cfa_offset) */
     TMI_RULE_SIGNAL, /* the kernel's signal frame: registers are in the ucontext at rsp */
     TMI_RULE_END,    /* the outermost frame */
-    TMI_RULE_OTHER   /* not for us */
+    TMI_RULE_OTHER,  /* not for us */
+    TMI_RULE_NO_TABLE
 };
 
 struct tmi_rule {

@@ -22,6 +22,14 @@ static struct tmi_step_table none = {.entries = {{0, 0}}};
 
 struct tmi_step_table *tmi_step_table = &none;
 
+/* What code without a table is to be. */
+static enum tmi_rule_kind no_table = TMI_RULE_END;
+
+void tmi_step_tell_no_table(void)
+{
+    no_table = TMI_RULE_NO_TABLE;
+}
+
 /* What a capture does in line; tmalloc's own frames are skipped out of line. */
 static uint32_t fast_flag(const struct tmi_rule *rule, uint32_t location, uintptr_t pc)
 {
@@ -49,7 +57,7 @@ static tmi_step pack(const struct tmi_rule *rule, uint32_t location, uintptr_t p
     }
     return (uint64_t)location << 32 | (uint32_t)rbp << TMI_STEP_RBP_SHIFT |
            fast_flag(rule, location, pc) | ((uint32_t)(cfa * 8) & TMI_STEP_CFA) |
-           (uint32_t)rule->kind;
+           (uint32_t)(rule->kind == TMI_RULE_NO_TABLE ? no_table : rule->kind);
 }
 
 /* The entry of `pc`, or the free one where it goes. */
@@ -114,14 +122,12 @@ static void keep_locked(uintptr_t pc, tmi_step step)
     }
 }
 
-/* Code that is in no object ends a stack; one that could not be noted as a module does
- * not.
- */
+/* Code that is in no object has no table; what could not be noted as a module may. */
 static tmi_step without_module(uint32_t location, uintptr_t pc)
 {
     struct tmi_object object;
-    bool ends = !tmi_object_find(pc - 1, &object);
-    return (tmi_step)location << 32 | (ends ? TMI_RULE_END : TMI_RULE_OTHER);
+    bool is_bare = !tmi_object_find(pc - 1, &object);
+    return (tmi_step)location << 32 | (uint32_t)(is_bare ? no_table : TMI_RULE_OTHER);
 }
 
 TMI_COLD tmi_step tmi_step_decode(uintptr_t pc)
@@ -139,7 +145,7 @@ TMI_COLD tmi_step tmi_step_decode(uintptr_t pc)
     if (location != 0) {
         keep_locked(pc, step);
     } else {
-        step = rule.kind == TMI_RULE_END ? TMI_RULE_END : TMI_RULE_OTHER;
+        step = tmi_step_kind(step) == TMI_RULE_END ? TMI_RULE_END : TMI_RULE_OTHER;
     }
     tmi_unlock(TMI_LOCK_STEPS);
     return step;

@@ -82,6 +82,13 @@ tmi_step tmi_step_decode(uintptr_t pc);
 /* Forget the steps of code in modules that are gone. */
 void tmi_step_forget_gone(void);
 
+/*
+ * From now on code without a table, or in no module, has the kind TMI_RULE_NO_TABLE; else
+ * it has TMI_RULE_END, as for the other unwinders that know no better. Before the first
+ * step.
+ */
+void tmi_step_tell_no_table(void);
+
 /* The step of `pc` in a table; 0: it has none yet, or pc is 0. */
 TMI_INLINE tmi_step tmi_step_look_up(const struct tmi_step_entry *entries, size_t mask,
                                      uintptr_t pc)
@@ -97,10 +104,16 @@ TMI_INLINE tmi_step tmi_step_look_up(const struct tmi_step_entry *entries, size_
     return tmi_load_relaxed(&entries[at].step);
 }
 
-TMI_INLINE tmi_step tmi_step_find(uintptr_t pc)
+/* 0: it was not met yet, or is none of a module. */
+TMI_INLINE tmi_step tmi_step_known(uintptr_t pc)
 {
     const struct tmi_step_table *table = tmi_load_acquire(&tmi_step_table);
-    tmi_step step = tmi_step_look_up(table->entries, table->mask, pc);
+    return tmi_step_look_up(table->entries, table->mask, pc);
+}
+
+TMI_INLINE tmi_step tmi_step_find(uintptr_t pc)
+{
+    tmi_step step = tmi_step_known(pc);
     return TMI_LIKELY(step != 0) ? step : tmi_step_decode(pc);
 }
 

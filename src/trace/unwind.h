@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "trace/laststack.h"
 #include "trace/stackrange.h"
 
 /*
@@ -29,5 +30,19 @@ size_t tmi_unwind_libgcc(uintptr_t *frames, size_t room);
  */
 size_t tmi_unwind_fp(uintptr_t pc, uintptr_t fp, struct tmi_stackwalk *walk,
                      uintptr_t *frames, size_t room, bool *complete);
+
+/* What became of a stack. */
+enum tmi_unwound {
+    TMI_UNWOUND_WHOLE,   /* as far as there are tables, or frame pointers */
+    TMI_UNWOUND_GUESSED, /* with parts that were guessed, each with address 0 before it */
+    TMI_UNWOUND_PART     /* it goes on in a way that this one does not know */
+};
+
+/*
+ * As that, by tables from `from` outwards, and by a guess over code without tables:
+ * x86-64 only, after tmi_step_tell_no_table().
+ */
+size_t tmi_unwind_guess(const struct tmi_state *from, struct tmi_stackwalk *walk,
+                        uintptr_t *frames, size_t room, enum tmi_unwound *how);
 
 #endif

@@ -245,6 +245,7 @@ static int add_about(struct tmi_merge *m, const struct tmi_snapshot_about *from)
     tmi_add_up(&to->peak, from->peak);
     tmi_add_up(&to->overhead, from->overhead);
     tmi_add_up(&to->by_libgcc, from->by_libgcc);
+    tmi_add_up(&to->guessed, from->guessed);
     return add_command(m, from->command);
 }
 

@@ -84,6 +84,7 @@ struct tmi_snapshot_about {
     uint64_t peak;
     uint64_t overhead;  /* tm_get_tracemalloc_memory() at that time */
     uint64_t by_libgcc; /* stacks, since the start, that only libgcc could walk */
+    uint64_t guessed;   /* stacks, since the start, with parts that are guessed */
     uint64_t period;    /* bytes between sampled points; 0: every block was recorded */
     int64_t time_nanos; /* since 1970; 0 if not known */
 };

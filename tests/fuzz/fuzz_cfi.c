@@ -19,7 +19,7 @@
 
 static void check_rule(struct tmi_rule rule)
 {
-    fuzz_need(rule.kind > TMI_RULE_NONE && rule.kind <= TMI_RULE_OTHER);
+    fuzz_need(rule.kind > TMI_RULE_NONE && rule.kind <= TMI_RULE_NO_TABLE);
     if (rule.kind >= TMI_RULE_SIGNAL) {
         fuzz_need(rule.cfa_offset == 0 && rule.rbp_offset == 0);
     } else if (rule.rbp_offset > 0) {

@@ -60,7 +60,7 @@ library_at_place()
 compile()
 {
     # shellcheck disable=SC2086
-    for part in main frames stacks stepped threads code; do
+    for part in main frames stacks stepped threads code guesses; do
         $1 $3 -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -I"$srcdir/include" -c -o "$part.o" \
             "$source/$part.c" || return 1
     done
@@ -170,6 +170,23 @@ try_fp()
     [ "$failures" -ne "$before" ] || echo "ok fp $flags, $compare"
 }
 
+# The fast way and a guess over code without tables, which goes further there alone.
+conditions_with_guesses='guesses alarms contexts exceptions realigned signals switched threads unloads'
+
+try_guess()
+{
+    before=$failures
+    for condition in $conditions_with_guesses; do
+        env TMALLOC=65535 TMALLOC_UNWIND=guess LD_PRELOAD="$library" \
+            timeout 120 ./unwind "$condition" >out 2>err
+        status=$?
+        if [ $status -ne 0 ] || [ -s err ]; then
+            fail "guess, $1, $condition: exit status $status"
+        fi
+    done
+    [ "$failures" -ne "$before" ] || echo "ok guess $1"
+}
+
 [ -e "$library" ] || { echo "$library is not built"; exit 99; }
 [ "$(uname -m)" = x86_64 ] || exit 77
 cc=${CC:-gcc}
@@ -184,9 +201,11 @@ try_others()
         awk -v only="${ONLY:-}" '$1 != "" && $1 != "forks" && (only == "" || $1 == only) { print $1 }')
     # shellcheck disable=SC2086
     try_fp '-O2' none alloca unloads written $by_frame_pointers
+    try_guess '-O2'
     compile "$cc" "$cxx" '-O2 -fno-omit-frame-pointer' || return 1
     # shellcheck disable=SC2086
     try_fp '-O2 -fno-omit-frame-pointer' names $by_frame_pointers
+    try_guess '-O2 -fno-omit-frame-pointer'
 }
 
 if [ "${OTHERS:-}" ]; then

@@ -136,7 +136,7 @@ Test(cfi, its_header)
     }
     struct bytes b = build(&t);
     memset(b.at + 8, 0, 4); /* a table of nothing */
-    cr_assert(same_rule(ask(&b, 0, true), (struct tmi_rule){TMI_RULE_END, 0, 0}));
+    cr_assert(same_rule(ask(&b, 0, true), (struct tmi_rule){TMI_RULE_NO_TABLE, 0, 0}));
     struct tmi_cfi_image far = {.start = 1000, .end = 2000, .eh_frame_hdr = 5000};
     cr_assert(same_rule(fresh_rule(&far, 1500), other_rule));
 }
@@ -177,8 +177,8 @@ Test(cfi, many_functions)
             struct tmi_rule wanted = {TMI_RULE_RSP, (int32_t)(8 + 8 * i), 0};
             cr_assert(same_rule(ask(&b, 100 * i, true), wanted));
             cr_assert(same_rule(ask(&b, 100 * i + 89, true), wanted));
-            cr_assert_eq(ask(&b, 100 * i + 90, true).kind, TMI_RULE_END);
-            cr_assert_eq(ask(&b, 100 * i - 1, true).kind, TMI_RULE_END);
+            cr_assert_eq(ask(&b, 100 * i + 90, true).kind, TMI_RULE_NO_TABLE);
+            cr_assert_eq(ask(&b, 100 * i - 1, true).kind, TMI_RULE_NO_TABLE);
         }
     }
 }
@@ -217,7 +217,7 @@ Test(cfi, a_reader_finds_what_a_fresh_one_does)
         bool saved = within >= 2 && (within < 10 || within >= 12);
         struct tmi_rule wanted = {TMI_RULE_RSP, cfa, saved ? -16 : 0};
         if (within >= 90) {
-            wanted = (struct tmi_rule){TMI_RULE_END, 0, 0};
+            wanted = (struct tmi_rule){TMI_RULE_NO_TABLE, 0, 0};
         }
         struct tmi_rule rule =
             tmi_cfi_rule(&reader, &image, (uintptr_t)to + CODE + offset + 1);
@@ -264,7 +264,7 @@ Test(cfi, code_that_goes_back)
     }
 }
 
-/* Code without a table ends the stack, but for what the kernel returns to. */
+/* Code without a table is told, but for what the kernel returns to. */
 Test(cfi, a_return_from_a_signal_without_a_table)
 {
     static const uint8_t code[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
@@ -277,10 +277,10 @@ Test(cfi, a_return_from_a_signal_without_a_table)
     for (int tables = 0; tables < 2; tables++) {
         image.code_end = at + sizeof code;
         cr_assert_eq(fresh_rule(&image, at).kind, TMI_RULE_SIGNAL);
-        cr_assert_eq(fresh_rule(&image, at + 1).kind, TMI_RULE_END);
-        cr_assert_eq(fresh_rule(&image, at - 1).kind, TMI_RULE_END);
+        cr_assert_eq(fresh_rule(&image, at + 1).kind, TMI_RULE_NO_TABLE);
+        cr_assert_eq(fresh_rule(&image, at - 1).kind, TMI_RULE_NO_TABLE);
         image.code_end--;
-        cr_assert_eq(fresh_rule(&image, at).kind, TMI_RULE_END);
+        cr_assert_eq(fresh_rule(&image, at).kind, TMI_RULE_NO_TABLE);
         image.start = image.eh_frame_hdr = (uintptr_t)area;
         image.end = image.start + b.n;
     }
@@ -298,7 +298,7 @@ static void damage(const struct table *t, bool at_end)
         for (int v = 0; v < 256; v++) {
             b.at[i] = (uint8_t)v;
             struct tmi_rule rule = ask(&b, 5, at_end);
-            cr_assert(rule.kind > TMI_RULE_NONE && rule.kind <= TMI_RULE_OTHER);
+            cr_assert(rule.kind > TMI_RULE_NONE && rule.kind <= TMI_RULE_NO_TABLE);
         }
     }
 }

@@ -31,7 +31,7 @@ Test(cfi_row, a_frame_with_rbp)
     expect(&t, 103, (struct tmi_rule){TMI_RULE_RBP, 16, -16});
     expect(&t, 104, (struct tmi_rule){TMI_RULE_RSP, 8, -16});
     expect(&t, CODE_SIZE - 1, (struct tmi_rule){TMI_RULE_RSP, 8, -16});
-    expect(&t, CODE_SIZE, (struct tmi_rule){TMI_RULE_END, 0, 0});
+    expect(&t, CODE_SIZE, (struct tmi_rule){TMI_RULE_NO_TABLE, 0, 0});
 }
 
 Test(cfi_row, all_ways_to_advance)

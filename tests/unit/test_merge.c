@@ -315,6 +315,7 @@ static struct tm_snapshot *about(int limit, const char *kind, const char *comman
     s->about.peak = peak;
     s->about.overhead = 3;
     s->about.by_libgcc = 4;
+    s->about.guessed = 5;
     tmi_snapshot_finish(s);
     return s;
 }
@@ -336,6 +337,7 @@ Test(merge, what_is_said_of_the_whole)
     cr_assert_eq(s->about.peak, 210);
     cr_assert_eq(s->about.overhead, 9);
     cr_assert_eq(s->about.by_libgcc, 12);
+    cr_assert_eq(s->about.guessed, 15);
     s = merged2(s, about(1, "peak", "", 1, UINT64_MAX));
     cr_assert_eq(s->about.processes, 4);
     cr_assert_str_eq(s->about.kind, "");

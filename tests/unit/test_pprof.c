@@ -124,7 +124,8 @@ static void expect_equal(const struct tm_snapshot *a, const struct tm_snapshot *
     cr_assert_eq(a->about.current, b->about.current);
     cr_assert_eq(a->about.peak, b->about.peak);
     cr_assert_eq(a->about.overhead, b->about.overhead);
-    cr_assert_eq(a->about.by_libgcc, b->about.by_libgcc);
+    cr_assert(a->about.by_libgcc == b->about.by_libgcc &&
+              a->about.guessed == b->about.guessed);
     cr_assert_eq(a->about.period, b->about.period);
     cr_assert_eq(a->about.time_nanos, b->about.time_nanos);
     cr_assert_eq(a->module_count, b->module_count);
@@ -174,7 +175,7 @@ static struct tm_snapshot *full_snapshot(void)
     s->about.current = 1234567890123;
     s->about.peak = UINT64_MAX;
     s->about.overhead = 99;
-    s->about.by_libgcc = 98765432101;
+    s->about.by_libgcc = s->about.guessed = 98765432101;
     s->about.period = 524288;
     s->about.time_nanos = 1700000000123456789;
     tmi_snapshot_add_module(s, &modules[0]);
@@ -304,6 +305,7 @@ Test(pprof, the_file_is_what_the_format_says)
     cr_assert(has_comment(p, "tmalloc.peak=18446744073709551615"));
     cr_assert(has_comment(p, "tmalloc.overhead=99"));
     cr_assert(has_comment(p, "tmalloc.stacks_by_libgcc=98765432101"));
+    cr_assert(has_comment(p, "tmalloc.stacks_guessed=98765432101"));
     cr_assert(has_comment(p, "tmalloc.pid=4711"));
     cr_assert(has_comment(p, "tmalloc.command=prog --tab\t=1"));
     cr_assert_eq(p->n_mapping, 2);

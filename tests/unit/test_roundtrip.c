@@ -77,6 +77,7 @@ static void describe(struct tm_snapshot *s)
     s->about.peak = or_zero(number(64));
     s->about.overhead = or_zero(number(64));
     s->about.by_libgcc = or_zero(number(64));
+    s->about.guessed = or_zero(number(64));
     s->about.period = or_zero(number(63));
     s->about.time_nanos = (int64_t)or_zero(number(63));
 }
@@ -214,7 +215,7 @@ static void expect_equal_about(const struct tm_snapshot *a, const struct tm_snap
     cr_assert(x->pid == y->pid && x->processes == y->processes);
     cr_assert(x->current == y->current && x->peak == y->peak);
     cr_assert(x->overhead == y->overhead && x->by_libgcc == y->by_libgcc &&
-              x->time_nanos == y->time_nanos);
+              x->guessed == y->guessed && x->time_nanos == y->time_nanos);
     cr_assert_eq(x->period, y->period);
     cr_assert_eq(a->empty_is_name, b->empty_is_name);
 }

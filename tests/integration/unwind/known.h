@@ -68,6 +68,7 @@ CONDITION void run_forks(void);
 CONDITION void run_unloads(void);
 CONDITION void run_no_tables(void);
 CONDITION void run_written(void);
+CONDITION void run_guesses(void);
 CONDITION void run_exceptions(void);
 CONDITION void run_library(void);
 

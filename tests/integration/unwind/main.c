@@ -37,6 +37,7 @@ static const struct {
     {"unloads", run_unloads},     {"no_tables", run_no_tables},
     {"written", run_written},     {"exceptions", run_exceptions},
     {"library", run_library},     {"stepped", run_stepped},
+    {"guesses", run_guesses},
 };
 
 #define FRAMES_MOST 512

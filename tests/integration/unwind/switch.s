@@ -88,7 +88,7 @@ through_rbp:
         .cfi_endproc
         .size   through_rbp, .-through_rbp
 
-# No tables, with a frame pointer and without.
+# No tables, with a frame pointer, with the second argument in rbp, and without.
         .globl  bare_with_rbp
         .type   bare_with_rbp, @function
 bare_with_rbp:
@@ -98,6 +98,16 @@ bare_with_rbp:
         pop     %rbp
         ret
         .size   bare_with_rbp, .-bare_with_rbp
+
+        .globl  bare_with
+        .type   bare_with, @function
+bare_with:
+        push    %rbp
+        mov     %rsi, %rbp
+        call    *%rdi
+        pop     %rbp
+        ret
+        .size   bare_with, .-bare_with
 
         .globl  bare
         .type   bare, @function
