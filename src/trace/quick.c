@@ -5,12 +5,23 @@
 #include "trace/capture.h"
 #include "trace/step.h"
 
+/* While a program grows it forgets all after every few that it learns: not all is emptied
+ * then. */
+static void put(struct tmi_shard *shard, struct tmi_quick_site *site,
+                struct tmi_quick_site content)
+{
+    if (shard->taught_count < TMI_QUICK_FEW) {
+        shard->taught[shard->taught_count] = site;
+    }
+    shard->taught_count += shard->taught_count <= TMI_QUICK_FEW;
+    *site = content;
+}
+
 static void learn(struct tmi_shard *shard, struct tmi_quick_site *site, uint64_t key,
                   struct tmi_cell *cell)
 {
     if (cell != NULL) {
-        shard->quick_is_used = true;
-        *site = (struct tmi_quick_site){key, {cell}};
+        put(shard, site, (struct tmi_quick_site){key, {cell}});
     }
 }
 
@@ -34,9 +45,8 @@ static bool learn_wrapper(struct tmi_shard *shard, uintptr_t pc, uintptr_t *sp)
         !(step & TMI_STEP_FAST_RSP)) {
         return false;
     }
-    shard->quick_is_used = true;
     struct tmi_quick_site *site = tmi_quick_caller(shard, ~pc);
-    *site = (struct tmi_quick_site){~pc, {.frame_bytes = step & TMI_STEP_CFA}};
+    put(shard, site, (struct tmi_quick_site){~pc, {.frame_bytes = step & TMI_STEP_CFA}});
     *sp += site->frame_bytes;
     return true;
 }

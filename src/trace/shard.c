@@ -87,10 +87,13 @@ static void pass(struct tmi_shard *shard, enum tmi_cut cut, uint64_t number)
 
 static void forget_quick(struct tmi_shard *shard)
 {
-    if (shard->quick_is_used) { /* else not a page of them need be there */
+    if (shard->taught_count > TMI_QUICK_FEW) {
         memset(shard->by_caller, 0, sizeof shard->by_caller);
         memset(shard->by_tag, 0, sizeof shard->by_tag);
-        shard->quick_is_used = false;
+        shard->taught_count = 0;
+    }
+    while (shard->taught_count > 0) {
+        *shard->taught[--shard->taught_count] = (struct tmi_quick_site){0};
     }
     shard->rest_cell = NULL;
 }

@@ -49,6 +49,7 @@
 #define TMI_SHARD_KNOWN   256
 #define TMI_QUICK_CALLERS 256
 #define TMI_QUICK_TAGS    1024
+#define TMI_QUICK_FEW     128
 
 struct tmi_cell {
     uint64_t alloc_bytes;
@@ -114,7 +115,8 @@ struct tmi_shard {
 
     struct tmi_quick_site by_caller[TMI_QUICK_CALLERS]; /* owner only */
     struct tmi_quick_site by_tag[TMI_QUICK_TAGS];       /* owner only */
-    bool quick_is_used; /* owner only: something may be in these two */
+    struct tmi_quick_site *taught[TMI_QUICK_FEW]; /* owner only: which of them, if few */
+    size_t taught_count;                          /* owner only */
 
     struct tmi_cell **directory;  /* owner only */
     struct tmi_row *rows;         /* atomic */

@@ -138,6 +138,28 @@ Test(quick, a_clear_a_stop_and_an_unload_make_it_forget)
     }
 }
 
+Test(quick, it_forgets_however_much_it_knows)
+{
+    static const uintptr_t many[] = {1,
+                                     30,
+                                     TMI_QUICK_FEW - 1,
+                                     TMI_QUICK_FEW,
+                                     TMI_QUICK_FEW + 1,
+                                     TMI_QUICK_CALLERS - 1};
+    begin(65536);
+    for (size_t i = 0; i < sizeof many / sizeof *many; i++) {
+        for (uintptr_t k = 0; k < many[i]; k++) {
+            make(100, first_caller + k);
+            cr_assert_not_null(tmi_quick_alloc(make_base(100), 100, first_caller + k));
+        }
+        tmi_add_release(&tmi_tracer.turn, 1);
+        make(100, first_caller + TMI_QUICK_CALLERS - 1); /* notices */
+        for (uintptr_t k = 0; k < many[i] && k < TMI_QUICK_CALLERS - 1; k++) {
+            cr_assert_null(tmi_quick_alloc(make_base(100), 100, first_caller + k));
+        }
+    }
+}
+
 /* The long way has to look whether the process's peak is here. */
 Test(quick, it_steps_aside_where_the_bytes_turn_down_from_a_peak)
 {
