@@ -88,13 +88,13 @@ static TMI_NOINLINE void *trace_caller(struct tmi_shard *shard, void *base, size
 }
 
 static TMI_NOINLINE void *trace_node(struct tmi_shard *shard, void *base, size_t size,
-                                     uint32_t node, int saved)
+                                     uint32_t node)
 {
-    uint32_t site = tmi_tracer_site_of_node(shard, node);
+    int saved = tmi_errno_get();
+    uint32_t site = tmi_tracer_site_of_node(shard, node, 0);
     void *p = tmi_block_seal(base, size, 0, site);
     if (TMI_LIKELY(site != 0)) {
         tmi_tracer_count_alloc(shard, site, size, p);
-        tmi_quick_learn_node(shard, node, site);
     }
     tmi_errno_set(saved);
     tmi_tracer_leave(shard);
@@ -119,13 +119,11 @@ TMI_NOINLINE void *tmi_family_trace(void *base, size_t size, uintptr_t caller)
         tmi_tracer_leave(shard);
         return p;
     }
-    int saved = tmi_errno_get();
     uint32_t node = tmi_tracer_node(shard, caller, frame);
     struct tmi_cell *cell = tmi_quick_cell(shard, node);
     if (TMI_UNLIKELY(cell == NULL)) {
-        return trace_node(shard, base, size, node, saved);
+        return trace_node(shard, base, size, node);
     }
-    tmi_errno_set(saved);
     return tmi_quick_count(shard, cell, base, size);
 }
 

@@ -9,6 +9,7 @@
 #include <sys/auxv.h>
 
 #include "base/atomic.h"
+#include "base/errno.h"
 #include "base/report.h"
 #include "trace/module.h"
 #include "trace/tree.h"
@@ -213,6 +214,7 @@ static uint32_t capture_anyhow(struct tmi_shard *shard, const uintptr_t *frame)
 TMI_COLD uint32_t tmi_capture_slowly(struct tmi_shard *shard, const uintptr_t *frame,
                                      uint32_t generation)
 {
+    int saved = tmi_errno_get();
     uint32_t node = 0;
     bool checks_it = tmi_capture_chosen == TMI_CAPTURE_CHECK;
     if (checks_it || (!TMI_CAPTURE_HAS_FAST && tmi_capture_chosen == TMI_CAPTURE_FAST)) {
@@ -221,7 +223,11 @@ TMI_COLD uint32_t tmi_capture_slowly(struct tmi_shard *shard, const uintptr_t *f
     if (node != 0 && checks_it) {
         check(shard, frame, node);
     }
-    return node != 0 ? node : capture_anyhow(shard, frame);
+    if (node == 0) {
+        node = capture_anyhow(shard, frame);
+    }
+    tmi_errno_set(saved);
+    return node;
 }
 
 uintptr_t tmi_capture_outside(struct tmi_shard *shard, const uintptr_t *frame,

@@ -45,7 +45,7 @@ uint32_t tmi_capture_slowly(struct tmi_shard *shard, const uintptr_t *frame,
  * The node of this thread's whole stack; 0 when there is no memory for a new one. `frame`
  * is the frame pointer of a function of this library that has not returned: there lie the
  * caller's rbp, the return address, and then the caller's stack. `generation` changes
- * when modules are unloaded.
+ * when modules are unloaded. Keeps errno.
  */
 TMI_INLINE uint32_t tmi_capture_stack(struct tmi_shard *shard, const uintptr_t *frame,
                                       uint32_t generation)

@@ -13,6 +13,7 @@
 
 #include <string.h>
 
+#include "base/errno.h"
 #include "trace/memory.h"
 #include "trace/module.h"
 #include "trace/tree.h"
@@ -331,32 +332,39 @@ static TMI_NOINLINE uint32_t walk_on(struct tmi_laststack *last,
     return return_inwards(last, last->frames - 1, walked);
 }
 
-static TMI_COLD uint32_t begin_anew(struct tmi_laststack *last, uintptr_t pc,
-                                    uintptr_t sp, uintptr_t rbp, uint32_t generation)
-{
-    if (last->room == 0) {
-        tmi_routes_init(&last->routes);
-        if (!grow(last)) {
-            return 0;
-        }
-    }
-    last->newest = last->frames - 1;
-    last->generation = generation + 1;
-    return walk_on(last, last->newest, last->walked, pc, sp, rbp);
-}
-
 /* What the fast way cannot do. */
 static TMI_NOINLINE uint32_t begin_again(struct tmi_laststack *last)
 {
-    const struct tmi_state *start = &last->start;
-    return walk_on(last, last->newest, last->walked, start->pc, start->sp, start->rbp);
+    int saved = tmi_errno_get();
+    const struct tmi_state *s = &last->start;
+    uint32_t node = walk_on(last, last->newest, last->walked, s->pc, s->sp, s->rbp);
+    tmi_errno_set(saved);
+    return node;
+}
+
+static TMI_COLD uint32_t begin_anew(struct tmi_laststack *last, struct tmi_state start,
+                                    uint32_t generation)
+{
+    if (last->room == 0) {
+        int saved = tmi_errno_get();
+        bool has_room = grow(last);
+        tmi_errno_set(saved);
+        if (!has_room) {
+            return 0;
+        }
+        tmi_routes_init(&last->routes);
+    }
+    last->newest = last->frames - 1;
+    last->generation = generation + 1;
+    last->start = start;
+    return begin_again(last);
 }
 
 uint32_t tmi_laststack_capture(struct tmi_laststack *last, uintptr_t pc, uintptr_t sp,
                                uintptr_t rbp, uint32_t generation)
 {
     if (TMI_UNLIKELY(last->generation != generation + 1)) {
-        return begin_anew(last, pc, sp, rbp, generation);
+        return begin_anew(last, (struct tmi_state){pc, sp, rbp}, generation);
     }
     last->start = (struct tmi_state){pc, sp, rbp};
     const struct tmi_step_table *table = tmi_load_acquire(&tmi_step_table);

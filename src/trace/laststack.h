@@ -95,7 +95,7 @@ struct tmi_laststack {
  * The node of the stack whose newest frame is in state (pc, sp, rbp); frames of tmalloc
  * itself are skipped. What is kept counts for one `generation` of modules. 0 when some
  * frame cannot be stepped from (or there is no memory): then nothing is kept, and another
- * unwinder has to do it.
+ * unwinder has to do it. Keeps errno.
  */
 uint32_t tmi_laststack_capture(struct tmi_laststack *last, uintptr_t pc, uintptr_t sp,
                                uintptr_t rbp, uint32_t generation);

@@ -8,10 +8,10 @@
 
 #include "trace/memory.h"
 
-/* So many nodes are charged for at once: whole pages of links, a page of parents. */
+/* So many nodes are charged for at once: whole pages of each. */
 #define PIECE 1024u
 
-#define NODE_BYTES (sizeof(struct tmi_node_links) + sizeof(uint32_t))
+#define NODE_BYTES (sizeof(struct tmi_node_links) + 2 * sizeof(uint32_t))
 
 static struct tmi_node_links root_alone[1];
 
@@ -37,8 +37,8 @@ uint32_t tmi_node_count(void)
     return tmi_load_acquire(&count);
 }
 
-/* Is there a place for the next id? */
-static bool make_place(uint32_t id)
+/* Is there a chunk for this id? */
+static bool make_chunk(uint32_t id)
 {
     struct tmi_node_links **chunk = &tmi_node_chunks[id >> TMI_NODE_CHUNK_LOG];
     if (TMI_UNLIKELY(*chunk == NULL || *chunk == root_alone)) {
@@ -47,9 +47,6 @@ static bool make_place(uint32_t id)
             return false;
         }
         tmi_store_release(chunk, links);
-    }
-    if (TMI_UNLIKELY(id % PIECE == 0 || id == 1)) {
-        tmi_memory_charge(PIECE * NODE_BYTES);
     }
     return true;
 }
@@ -70,17 +67,20 @@ static uint32_t *place_of(uint32_t parent, uint32_t location)
 
 uint32_t tmi_node_add(uint32_t parent, uint32_t location)
 {
-    uint32_t id = *place_of(parent, location);
-    if (id != 0) {
-        return id;
+    uint32_t id = count + 1;
+    if (id > TMI_NODE_MOST || !make_chunk(id)) {
+        return tmi_node_find(parent, location);
     }
-    id = count + 1;
-    if (id > TMI_NODE_MOST || !make_place(id)) {
-        return 0;
+    uint32_t *place = place_of(parent, location);
+    if (*place != 0) {
+        return *place;
+    }
+    if (TMI_UNLIKELY(id % PIECE == 0 || id == 1)) {
+        tmi_memory_charge(PIECE * NODE_BYTES);
     }
     tmi_node_links(id)->location = location;
     *parent_of(id) = parent;
     tmi_store_release(&count, id);
-    tmi_store_release(place_of(parent, location), id); /* pairs with find's acquire */
+    tmi_store_release(place, id); /* pairs with the acquire in find */
     return id;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The nodes of the call tree: dense ids, 20 bytes each, and no table beside them. The
+ * The nodes of the call tree: dense ids, 24 bytes each, and no table beside them. The
  * children of a node are a digital search tree, threaded through the nodes themselves:
  *
  *     child --> first child --next[0]--> those whose location's bit 0 is 0
@@ -9,7 +9,8 @@
  * So a child is found by comparing some log2(n) of n siblings; mostly there are one or
  * two, which lie beside each other, since a path's nodes are made in a row.
  *
- *     chunks[id >> 16] -> 65536 x { location, child, next[2] }, 65536 x parent
+ *     chunks[id >> 16] -> 65536 x { location, child, next[2] }, then 65536 x parent,
+ *                         then 65536 x site: who counts for it, for trace/tracer.c
  *
  * A chunk is address space; its pages are touched, and charged for, as ids are given.
  * Nothing is ever removed, and a link changes once, from 0: so a reader needs no lock. A
@@ -62,6 +63,14 @@ TMI_INLINE uint32_t tmi_node_find(uint32_t parent, uint32_t location)
 uint32_t tmi_node_add(uint32_t parent, uint32_t location);
 
 uint32_t tmi_node_parent(uint32_t id);
+
+/* A word for whoever keeps something about nodes; 0 at first. Atomic. */
+TMI_INLINE uint32_t *tmi_node_site(uint32_t id)
+{
+    struct tmi_node_links *chunk =
+        tmi_load_acquire(&tmi_node_chunks[id >> TMI_NODE_CHUNK_LOG]);
+    return (uint32_t *)(chunk + TMI_NODE_CHUNK) + TMI_NODE_CHUNK + id % TMI_NODE_CHUNK;
+}
 
 /* Ids given so far: 1 up to this. */
 uint32_t tmi_node_count(void);

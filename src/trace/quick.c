@@ -4,6 +4,7 @@
 
 #include "trace/capture.h"
 #include "trace/step.h"
+#include "trace/tree.h"
 
 /* While a program grows it forgets all after every few that it learns: not all is emptied
  * then. */
@@ -23,11 +24,6 @@ static void learn(struct tmi_shard *shard, struct tmi_quick_site *site, uint64_t
     if (cell != NULL) {
         put(shard, site, (struct tmi_quick_site){key, {cell}});
     }
-}
-
-static void learn_caller(struct tmi_shard *shard, uint64_t key, struct tmi_cell *cell)
-{
-    learn(shard, tmi_quick_caller(shard, key), key, cell);
 }
 
 TMI_NOINLINE void *tmi_quick_flush(struct tmi_shard *shard, void *p)
@@ -63,13 +59,30 @@ TMI_COLD void tmi_quick_learn_caller(struct tmi_shard *shard, uintptr_t pc, uint
     }
     const struct tmi_known_site *known = tmi_tracer_known(shard, pc);
     if (known->key == pc && known->site == site) {
-        learn_caller(shard, pc, tmi_shard_cell(shard, site));
+        learn(shard, tmi_quick_caller(shard, pc), pc, tmi_shard_cell(shard, site));
     }
 }
 
-TMI_COLD void tmi_quick_learn_node(struct tmi_shard *shard, uint32_t node, uint32_t site)
+/* Is there a cell, and is that of the epoch that this thread is in? */
+TMI_NOINLINE struct tmi_cell *tmi_quick_cell_of_node(struct tmi_shard *shard,
+                                                     uint32_t node)
 {
-    learn_caller(shard, node, tmi_shard_cell(shard, site));
+    if (node & TMI_TREE_CUT) {
+        return NULL;
+    }
+    uint32_t site = tmi_load_acquire(tmi_node_site(node)); /* first: then the turn */
+    uint32_t at = site - tmi_stamp_first(shard->stamp);
+    struct tmi_cell *cells = NULL;
+    if (at / TMI_SHARD_CHUNK < shard->directory_len &&
+        shard->turn == tmi_load_relaxed(&tmi_tracer.turn)) {
+        cells = shard->directory[at / TMI_SHARD_CHUNK];
+    }
+    if (TMI_UNLIKELY(cells == NULL)) {
+        return NULL;
+    }
+    struct tmi_cell *cell = &cells[at % TMI_SHARD_CHUNK];
+    learn(shard, tmi_quick_caller(shard, node), node, cell);
+    return cell;
 }
 
 TMI_COLD void tmi_quick_learn_tag(struct tmi_shard *shard, uint32_t site)

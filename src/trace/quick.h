@@ -5,14 +5,14 @@
  * it steps aside before it has changed anything, and the caller goes the long way
  * (trace/tracer.h), which ends with teaching it the site.
  *
- *     by_caller[return address]  -> cell      malloc, one frame
- *     by_caller[~return address] -> bytes     of a wrapper's frame: the next one's is
- * there by_caller[node]            -> cell      malloc, more frames, after their capture
- *     by_tag[tag in the seal]    -> cell      free, however many frames
+ *     by_caller[return address]  -> cell     malloc, one frame
+ *     by_caller[~return address] -> bytes    of a wrapper's frame: outside of it is next
+ *     by_caller[node]            -> cell     malloc, more frames, after their capture
+ *     by_tag[tag in the seal]    -> cell     free, however many frames
  *
  * Both map to cells of this thread's shard directly. They hold for one turn of the tracer
  * (trace/tracer.h), so that one comparison says that the epoch, the modules and all that
- * follows from them are still the same; tmi_quick_forget() empties them when it has
+ * follows from them are still the same; tmi_shard_look() empties them when it has
  * moved. Since only sites of domain 0 are in here, the first word of a block's header is
  * its size. Owner only; the shard is entered as the long way enters it.
  */
@@ -45,14 +45,17 @@ TMI_INLINE struct tmi_quick_site *tmi_quick_tag(struct tmi_shard *shard, uint64_
  */
 void tmi_quick_learn_caller(struct tmi_shard *shard, uintptr_t pc, uintptr_t sp,
                             uint32_t site);
-void tmi_quick_learn_node(struct tmi_shard *shard, uint32_t node, uint32_t site);
 void tmi_quick_learn_tag(struct tmi_shard *shard, uint32_t site);
+
+/* By way of the site that the node itself knows, which is then learned. */
+struct tmi_cell *tmi_quick_cell_of_node(struct tmi_shard *shard, uint32_t node);
 
 /* The cell of a node's site; NULL: take the long way. */
 TMI_INLINE struct tmi_cell *tmi_quick_cell(struct tmi_shard *shard, uint32_t node)
 {
     const struct tmi_quick_site *site = tmi_quick_caller(shard, node);
-    return TMI_LIKELY(site->key == node) ? site->cell : NULL;
+    return TMI_LIKELY(site->key == node) ? site->cell
+                                         : tmi_quick_cell_of_node(shard, node);
 }
 
 /* Flush the shard, leave it, and return `p`. */

@@ -2,6 +2,7 @@
 /* See trace/route.h. */
 #include "trace/route.h"
 
+#include "base/errno.h"
 #include "trace/memory.h"
 #include "trace/tree.h"
 
@@ -57,11 +58,13 @@ static uint32_t go_along(uint32_t node, uint64_t word)
 TMI_NOINLINE uint32_t tmi_routes_learn(struct tmi_routes *routes, struct tmi_route route,
                                        uint32_t outer)
 {
+    int saved = tmi_errno_get();
     uint32_t node = go_along(go_along(outer, route.last), route.before);
     if (TMI_UNLIKELY(++routes->missed > MISSES_BORNE * size_of(routes))) {
         grow(routes);
     }
     *tmi_routes_place(routes, route, outer) =
         (struct tmi_known_route){route, outer, node};
+    tmi_errno_set(saved);
     return node;
 }

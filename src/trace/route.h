@@ -73,7 +73,7 @@ tmi_routes_place(struct tmi_routes *routes, struct tmi_route route, uint64_t out
     return &routes->known[hash >> routes->shift];
 }
 
-/* Take the route down the tree, and learn it. */
+/* Take the route down the tree, and learn it. Keeps errno. */
 uint32_t tmi_routes_learn(struct tmi_routes *routes, struct tmi_route route,
                           uint32_t outer);
 

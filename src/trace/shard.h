@@ -72,10 +72,7 @@ TMI_INLINE uint32_t tmi_stamp_first(tmi_stamp stamp)
     return (uint32_t)stamp;
 }
 
-/*
- * The site that a return address (when one frame is kept) or a call-tree node (otherwise)
- * had when it was last looked up.
- */
+/* The site that a return address had when it was last looked up, with one frame. */
 struct tmi_known_site {
     uintptr_t key;
     uint32_t site;

@@ -18,6 +18,7 @@
 #include "trace/split.h"
 #include "trace/step.h"
 #include "trace/tracked.h"
+#include "trace/tree.h"
 
 #define NFRAME_MOST 65535
 
@@ -214,7 +215,7 @@ TMI_COLD struct tmi_shard *tmi_tracer_enter_slow(bool may_only_free)
 }
 
 /* The id of (node, domain) in the shard's epoch; 0 when it cannot be had. */
-static uint32_t site_of(const struct tmi_shard *shard, uint32_t node, uint32_t domain)
+static uint32_t find_site(const struct tmi_shard *shard, uint32_t node, uint32_t domain)
 {
     uint64_t key = site_key(node, domain);
     uint32_t id = tmi_index_find(&sites, key);
@@ -232,8 +233,25 @@ static uint32_t site_of(const struct tmi_shard *shard, uint32_t node, uint32_t d
     return id;
 }
 
+/* In domain 0 the node knows it, though perhaps from an epoch before, or for the next. */
+static uint32_t site_of(const struct tmi_shard *shard, uint32_t node, uint32_t domain)
+{
+    if (domain != 0 || node == 0 || node & TMI_TREE_CUT) {
+        return find_site(shard, node, domain);
+    }
+    uint32_t id = tmi_load_acquire(tmi_node_site(node));
+    if (TMI_LIKELY(id >= tmi_stamp_first(shard->stamp) &&
+                   tmi_load_acquire(&tmi_tracer.stamp) == shard->stamp)) {
+        return id;
+    }
+    id = find_site(shard, node, 0);
+    tmi_store_release(tmi_node_site(node), id);
+    return id;
+}
+
 void tmi_tracer_modules_changed(void)
 {
+    int saved = tmi_errno_get();
     if (tmi_module_refresh()) {
         tmi_step_forget_gone();
         tmi_add_relaxed(&tmi_tracer.generation, 1);
@@ -241,6 +259,7 @@ void tmi_tracer_modules_changed(void)
         tmi_store_release(&tmi_tracer.turn, tmi_tracer.turn + 1);
         tmi_unlock(TMI_LOCK_CUTS);
     }
+    tmi_errno_set(saved);
 }
 
 /* The epoch's first site, of the stack of which nothing is known: it has its cell. */
@@ -260,7 +279,7 @@ static uint32_t site_of_remains(struct tmi_shard *shard)
  * and 0 when another epoch has begun, or not even that can be had. A block is traced only
  * where both its allocation and its free are sure to find a place to be counted in.
  */
-static uint32_t site_of_node(struct tmi_shard *shard, uint32_t node, uint32_t domain)
+uint32_t tmi_tracer_site_of_node(struct tmi_shard *shard, uint32_t node, uint32_t domain)
 {
     uint32_t known = node != 0 ? node : tmi_capture_unknown();
     uint32_t site = site_of(shard, known, domain);
@@ -274,7 +293,7 @@ static uint32_t site_of_node(struct tmi_shard *shard, uint32_t node, uint32_t do
 static TMI_NOINLINE uint32_t look_up(struct tmi_shard *shard, uint32_t node,
                                      uintptr_t key)
 {
-    uint32_t site = site_of_node(shard, node, 0);
+    uint32_t site = tmi_tracer_site_of_node(shard, node, 0);
     if (site != 0 && key != 0) {
         *tmi_tracer_known(shard, key) = (struct tmi_known_site){key, site};
     }
@@ -340,15 +359,6 @@ TMI_NOINLINE uint32_t tmi_tracer_site_of_caller(struct tmi_shard *shard, uintptr
     return site;
 }
 
-/* With more frames. Nodes are for ever, so what is remembered of them holds for the
- * epoch. */
-TMI_NOINLINE uint32_t tmi_tracer_site_of_node(struct tmi_shard *shard, uint32_t node)
-{
-    const struct tmi_known_site *known = tmi_tracer_known(shard, node);
-    return TMI_LIKELY(node != 0 && known->key == node) ? known->site
-                                                       : look_up(shard, node, node);
-}
-
 TMI_NOINLINE uint32_t tmi_tracer_site_of_stack(struct tmi_shard *shard, uintptr_t caller,
                                                const uintptr_t *frame)
 {
@@ -356,7 +366,8 @@ TMI_NOINLINE uint32_t tmi_tracer_site_of_stack(struct tmi_shard *shard, uintptr_
         return 0;
     }
     int saved = tmi_errno_get();
-    uint32_t site = tmi_tracer_site_of_node(shard, tmi_tracer_node(shard, caller, frame));
+    uint32_t site =
+        tmi_tracer_site_of_node(shard, tmi_tracer_node(shard, caller, frame), 0);
     tmi_errno_set(saved);
     return site;
 }
@@ -386,8 +397,8 @@ static uint32_t find_site_in(struct tmi_shard *shard, uintptr_t key, uint32_t no
     if (known != NULL && known->key == key && known->domain == domain) {
         return known->site;
     }
-    uint32_t site =
-        site_of_node(shard, node != 0 ? node : tmi_capture_caller(key), domain);
+    uint32_t site = tmi_tracer_site_of_node(
+        shard, node != 0 ? node : tmi_capture_caller(key), domain);
     if (site != 0 && known != NULL) {
         *known = (struct tmi_split_known){key, site, domain};
     }
@@ -424,7 +435,7 @@ TMI_NOINLINE uint32_t tmi_tracer_site_in(struct tmi_shard *shard, uintptr_t call
 static uint32_t rest_of(struct tmi_shard *shard, uint32_t domain)
 {
     int saved = tmi_errno_get();
-    uint32_t site = site_of_node(shard, 0, domain | TMI_SITE_REST);
+    uint32_t site = tmi_tracer_site_of_node(shard, 0, domain | TMI_SITE_REST);
     if (domain == 0 && site != 0) {
         shard->rest_cell = tmi_shard_cell(shard, site); /* trace/quick.h knows it now */
     }

@@ -109,7 +109,7 @@ bool tmi_tracer_catch_up(struct tmi_shard *shard);
 
 uint32_t tmi_tracer_site_of_caller(struct tmi_shard *shard, uintptr_t caller,
                                    const uintptr_t *frame);
-uint32_t tmi_tracer_site_of_node(struct tmi_shard *shard, uint32_t node);
+uint32_t tmi_tracer_site_of_node(struct tmi_shard *shard, uint32_t node, uint32_t domain);
 uint32_t tmi_tracer_site_of_stack(struct tmi_shard *shard, uintptr_t caller,
                                   const uintptr_t *frame);
 
@@ -155,7 +155,7 @@ TMI_INLINE uint32_t tmi_tracer_node(struct tmi_shard *shard, uintptr_t caller,
     return tmi_capture_stack(shard, frame, tmi_load_relaxed(&tmi_tracer.generation));
 }
 
-/* Where the site of a return address (or of a node) is remembered, if it is. */
+/* Where the site of a return address is remembered, if it is. */
 TMI_INLINE struct tmi_known_site *tmi_tracer_known(struct tmi_shard *shard, uintptr_t key)
 {
     return &shard->known[(key ^ key >> 8) % TMI_SHARD_KNOWN];
