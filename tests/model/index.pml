@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * trace/index.c, on which the call tree stands: readers without a lock, writers with one;
+ * trace/index.c, on which locations and sites stand: readers without a lock, writers with one;
  * a full table is superseded by a larger one, and emptied; forgetting empties the current
  * one slot by slot. A key hashes to key % slots; here a table is at most half full.
  *

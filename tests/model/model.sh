@@ -17,7 +17,7 @@ work=$(mktemp -d) || exit 99
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 99
 
-for model in lock cut epoch index; do
+for model in lock cut epoch index node; do
     # shellcheck disable=SC2086
     spin -a $rounds "$srcdir/tests/model/$model.pml" >log 2>&1 &&
         ${CC:-cc} -O2 -w -DSAFETY -DCOLLAPSE -o pan pan.c && ./pan -m200000 >log 2>&1
