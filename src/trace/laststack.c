@@ -6,7 +6,7 @@
  *
  *     tmi_laststack_capture()    few frames, fast steps: nearly always; no way back, as
  *                                the route that it notes leads to the node
- *     walk_on()                  any number of frames, any step: from the start again
+ *     walk()                     any number of frames, any step: from the start again
  *     return_inwards()           its way back, with frames to be kept
  */
 #include "trace/laststack.h"
@@ -205,7 +205,8 @@ static struct tmi_check *put_checks(struct tmi_check *check,
 static bool may_keep(const struct tmi_laststack *last, size_t frames,
                      const struct tmi_walked_frame *walked)
 {
-    return frames <= last->room && !tmi_module_is_own(walked->state.pc);
+    bool is_fast = walked->step & (TMI_STEP_FAST_RSP | TMI_STEP_FAST_RBP);
+    return frames <= last->room && (is_fast || !tmi_module_is_own(walked->state.pc));
 }
 
 /* Make a walked frame the newest one that is kept, inside of `outer`. */
@@ -288,15 +289,14 @@ static struct tmi_kept_frame *believe(const struct tmi_laststack *last,
 }
 
 /*
- * Walk outwards from `at` until the stack meets a kept frame, `top` or one outside of it,
- * from which on it is still the kept one, or ends.
+ * Walk outwards from where the capture began until the stack meets a kept frame from
+ * which on it is still the kept one, or ends.
  */
-static TMI_NOINLINE uint32_t walk_on(struct tmi_laststack *last,
-                                     struct tmi_kept_frame *top,
-                                     struct tmi_walked_frame *walked, uintptr_t pc,
-                                     uintptr_t sp, uintptr_t rbp)
+static uint32_t walk(struct tmi_laststack *last)
 {
-    struct tmi_state at = {pc, sp, rbp};
+    struct tmi_state at = last->start;
+    struct tmi_kept_frame *top = last->newest;
+    struct tmi_walked_frame *walked = last->walked;
     while (at.pc != 0) {
         while (top->state.sp < at.sp) {
             top--;
@@ -310,10 +310,7 @@ static TMI_NOINLINE uint32_t walk_on(struct tmi_laststack *last,
         }
         bool newest = walked == last->walked;
         if ((size_t)(top - last->frames + 1 + (walked - last->walked)) >= last->room) {
-            struct tmi_state from = newest ? at : last->walked->state;
-            return grow(last) ? walk_on(last, last->newest, last->walked, from.pc,
-                                        from.sp, from.rbp)
-                              : 0;
+            return grow(last) ? walk(last) : 0;
         }
         tmi_step step = tmi_step_find(at.pc);
         bool skipped = newest && tmi_module_is_own(at.pc);
@@ -336,8 +333,7 @@ static TMI_NOINLINE uint32_t walk_on(struct tmi_laststack *last,
 static TMI_NOINLINE uint32_t begin_again(struct tmi_laststack *last)
 {
     int saved = tmi_errno_get();
-    const struct tmi_state *s = &last->start;
-    uint32_t node = walk_on(last, last->newest, last->walked, s->pc, s->sp, s->rbp);
+    uint32_t node = walk(last);
     tmi_errno_set(saved);
     return node;
 }
