@@ -15,6 +15,7 @@ set -u
 LC_ALL=C.UTF-8
 export LC_ALL
 unset TMALLOC TMALLOC_DUMP TMALLOC_RUN_PID TMALLOC_UNWIND LD_PRELOAD
+unset PYTHONUNBUFFERED PYTHONDONTWRITEBYTECODE PYTHONHASHSEED PYTHONPATH
 build=$(cd "${1:-${builddir:-build}}" && pwd)
 [ $# -eq 0 ] || shift
 library=$build/.libs/libtmalloc.so
@@ -24,6 +25,7 @@ python=${PYTHON:-/usr/bin/python3.11}
 
 work=$(mktemp -d) || exit 99
 trap 'rm -rf "$work"' EXIT
+chmod 755 "$work" # some tests change their user
 logs=${CPYTHON_LOGS:-$work/logs}
 mkdir -p "$logs"
 modules=0
@@ -48,7 +50,8 @@ perform()
     module=$2
     shift 2
     rm -rf "$work/place"
-    mkdir -p "$work/place/dumps"
+    mkdir "$work/place"
+    mkdir -m 777 "$work/place/dumps"
     (cd "$work/place" && env PYTHONMALLOC=malloc "$@" timeout -k 10 1800 "$python" -m test -v \
         --tempdir "$work/place" "$module" </dev/null >"$log" 2>&1; echo "status $?" >>"$log")
     verdict "$log" >"${log}.verdict"
