@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * trace/index.c, on which locations and sites stand: readers without a lock, writers with one;
- * a full table is superseded by a larger one, and emptied; forgetting empties the current
- * one slot by slot. A key hashes to key % slots; here a table is at most half full.
+ * trace/index.c, on which locations and sites stand: readers without a lock, writers with
+ * one; a full table is superseded by a larger one, and emptied; forgetting empties the
+ * current one slot by slot. A key hashes to key % slots; here a table is at most half full.
  *
  * Holds: a key that is found is that key; what was added is found; and no key gets a
  * second id between two forgettings, whichever of two threads comes first.
