@@ -131,8 +131,8 @@ typedef struct tm_tracing_memory {
  * of which nothing is known (address 0); and when there is no room for that either, to a
  * stack of that one frame. One warning is written to stderr. The rest of the limit is for
  * counting what is stored in further threads, and for the peak. Current, peak and the
- * sums over all stacks stay exact. Threads' own records are not refused: about 50 KiB
- * each, and 280 to 560 bytes for each frame of the deepest stack that the thread had; so
+ * sums over all stacks stay exact. Threads' own records are not refused: about 70 KiB
+ * each, and 136 to 272 bytes for each frame of the deepest stack that the thread had; so
  * very many threads, and very deep ones, can exceed the limit.
  * Thread safe; not signal safe. Costs one look at each stack's counters.
  */

@@ -33,12 +33,15 @@ static void before_fork(void)
     }
 }
 
+/* A handler that forks before this is done leaves all to this: so the count is last. */
 static void after_fork_in_parent(void)
 {
-    if (--forks_begun == 0) {
+    if (forks_begun == 1) {
         tmi_unlock_all();
         tmi_guard_leave(entered_at_fork);
     }
+    tmi_signal_fence();
+    forks_begun--;
 }
 
 static void after_fork_in_child(void)

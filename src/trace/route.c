@@ -63,8 +63,10 @@ TMI_NOINLINE uint32_t tmi_routes_learn(struct tmi_routes *routes, struct tmi_rou
     if (TMI_UNLIKELY(++routes->missed > MISSES_BORNE * size_of(routes))) {
         grow(routes);
     }
-    *tmi_routes_place(routes, route, outer) =
-        (struct tmi_known_route){route, outer, node};
+    if (!(node & TMI_TREE_CUT)) { /* there may be room for its nodes some time */
+        *tmi_routes_place(routes, route, outer) =
+            (struct tmi_known_route){route, outer, node};
+    }
     tmi_errno_set(saved);
     return node;
 }

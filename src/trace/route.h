@@ -40,7 +40,7 @@ struct tmi_known_route {
 #define TMI_ROUTES_MOST_LOG  13
 
 struct tmi_routes {
-    struct tmi_known_route *known; /* NULL: first */
+    struct tmi_known_route *known; /* NULL before the beginning */
     unsigned shift;                /* 64 - log of their number */
     uint32_t missed;               /* since there are so many */
     struct tmi_known_route first[1 << TMI_ROUTES_FIRST_LOG];

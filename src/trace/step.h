@@ -89,7 +89,8 @@ void tmi_step_forget_gone(void);
  */
 void tmi_step_tell_no_table(void);
 
-/* The step of `pc` in a table; 0: it has none yet, or pc is 0. */
+/* The step of `pc` in a table; 0: it has none yet, or pc is 0: then what is found is a
+ * free entry, which somebody may be filling. */
 TMI_INLINE tmi_step tmi_step_look_up(const struct tmi_step_entry *entries, size_t mask,
                                      uintptr_t pc)
 {
@@ -101,7 +102,7 @@ TMI_INLINE tmi_step tmi_step_look_up(const struct tmi_step_entry *entries, size_
         }
         at++;
     }
-    return tmi_load_relaxed(&entries[at].step);
+    return TMI_UNLIKELY(pc == 0) ? 0 : tmi_load_relaxed(&entries[at].step);
 }
 
 /* 0: it was not met yet, or is none of a module. */

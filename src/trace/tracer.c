@@ -68,19 +68,24 @@ static uint32_t add_site_locked(uint64_t key, uint32_t first)
     return tmi_direct_reserve(next) ? tmi_index_add(&sites, key) : 0;
 }
 
-/* Begin an epoch: no block that exists now is traced. TMI_LOCK_TRACER is held. */
+/*
+ * Begin an epoch: no block that exists now is traced. Its first site comes after its
+ * stamp: who finds the site sees that it is not of the epoch before. TMI_LOCK_TRACER is
+ * held.
+ */
 static void begin_epoch_locked(void)
 {
     tmi_lock(TMI_LOCK_TRACKED);
     tmi_lock(TMI_LOCK_SITES);
     uint32_t first = tmi_index_forget(&sites);
-    add_site_locked(site_key(tmi_capture_unknown(), 0), first);
+    uint32_t unknown = tmi_capture_unknown();
     uint32_t epoch = tmi_stamp_epoch(tmi_tracer.stamp) + 1;
     tmi_totals_begin(&tmi_process_totals, epoch);
     tmi_domain_begin(epoch);
     tmi_lock(TMI_LOCK_CUTS);
     tmi_peak_forget_locked();
     tmi_store_release(&tmi_tracer.stamp, (tmi_stamp)epoch << 32 | first);
+    add_site_locked(site_key(unknown, 0), first);
     tmi_store_release(&tmi_tracer.turn, tmi_tracer.turn + ((uint64_t)1 << 32));
     tmi_unlock(TMI_LOCK_CUTS);
     tmi_unlock(TMI_LOCK_SITES);
