@@ -91,7 +91,8 @@ static void *use_tree(void *number)
 #define SITES 1000
 
 static struct tmi_shard *shards[THREADS];
-static uint32_t owners_left; /* atomic */
+static uint32_t owners_left;    /* atomic */
+static uint32_t steps[THREADS]; /* atomic: odd while an owner is in an operation */
 
 static tmi_stamp stamp_of(uint32_t epoch)
 {
@@ -103,7 +104,9 @@ static void *own_shard(void *number)
 {
     struct tmi_shard *shard = shards[(uintptr_t)number];
     uint64_t random = (uintptr_t)number + 11;
+    uint32_t *step = &steps[(uintptr_t)number];
     for (int i = 0; i < ROUNDS; i++) {
+        __atomic_fetch_add(step, 1, __ATOMIC_SEQ_CST);
         uint64_t turn = tmi_load_acquire(&tmi_tracer.turn);
         if (turn != shard->turn) {
             tmi_shard_look(shard, turn);
@@ -118,9 +121,23 @@ static void *own_shard(void *number)
         if (one_in(&random, 1000)) {
             tmi_shard_flush(shard);
         }
+        __atomic_fetch_add(step, 1, __ATOMIC_RELEASE);
     }
     __atomic_sub_fetch(&owners_left, 1, __ATOMIC_RELEASE);
     return NULL;
+}
+
+/*
+ * Whoever was in an operation when the turn moved does not know of the cut, and is waited
+ * for, as tmi_read_settle() does: else a half of that operation is seen.
+ */
+static void settle(void)
+{
+    for (int i = 0; i < THREADS; i++) {
+        uint32_t was = __atomic_fetch_add(&steps[i], 0, __ATOMIC_SEQ_CST);
+        while (was % 2 == 1 && __atomic_load_n(&steps[i], __ATOMIC_ACQUIRE) == was) {
+        }
+    }
 }
 
 /* What lies before a cut is whole: as many blocks freed as allocated, in each shard. */
@@ -144,6 +161,7 @@ static void read_shards(void)
         tmi_lock(TMI_LOCK_CUTS);
         tmi_cut_make_locked(TMI_CUT_NOW);
         tmi_unlock(TMI_LOCK_CUTS);
+        settle();
         read_cut();
         tmi_lock(TMI_LOCK_CUTS);
         tmi_cut_end_locked(TMI_CUT_NOW);
