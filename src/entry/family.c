@@ -63,25 +63,19 @@ static TMI_NOINLINE void *trace_special(struct tmi_shard *shard, void *base, siz
 }
 
 /*
- * With one frame. That is the caller's, or further out when it is a wrapper; looked for
- * only where `frame`, of a function reached by tail calls, is below the caller's own.
+ * With one frame. That is the caller's, or further out when it is a wrapper. Where frames
+ * are is known only if `frame`, of a function reached by tail calls, is below the
+ * caller's own.
  */
 static TMI_NOINLINE void *trace_caller(struct tmi_shard *shard, void *base, size_t size,
                                        uintptr_t caller, const uintptr_t *frame)
 {
-    uintptr_t sp = (uintptr_t)(frame + 2);
-    if (TMI_LIKELY(frame[1] == caller)) {
-        struct tmi_cell *cell = tmi_quick_cell_outside(shard, caller, sp);
-        if (TMI_LIKELY(cell != NULL)) {
-            return tmi_quick_count_within(shard, cell, base, size);
-        }
-    }
     uint32_t site = tmi_tracer_site(shard, caller, frame);
     void *p = tmi_block_seal(base, size, 0, site);
     if (TMI_LIKELY(site != 0)) {
         tmi_tracer_count_alloc(shard, site, size, p);
         if (frame[1] == caller) {
-            tmi_quick_learn_caller(shard, caller, sp, site);
+            tmi_quick_learn_caller(shard, caller, (uintptr_t)(frame + 2), site);
         }
     }
     return p;
@@ -101,30 +95,70 @@ static TMI_NOINLINE void *trace_node(struct tmi_shard *shard, void *base, size_t
     return p;
 }
 
+/* In a shard that is entered: what is no matter of a return address or a stack alone. */
+static TMI_NOINLINE void *trace_within(struct tmi_shard *shard, void *base, size_t size,
+                                       uintptr_t caller)
+{
+    /* Which must not be left by a tail call. */
+    const uintptr_t *frame = __builtin_frame_address(0);
+    bool special = tmi_self.is_special;
+    if (!special && tmi_load_relaxed(&tmi_tracer.mode) > 1) {
+        return trace_node(shard, base, size, tmi_tracer_node(shard, caller, frame));
+    }
+    void *p = special ? trace_special(shard, base, size, caller, frame)
+                      : trace_caller(shard, base, size, caller, frame);
+    tmi_tracer_leave(shard);
+    return p;
+}
+
 TMI_NOINLINE void *tmi_family_trace(void *base, size_t size, uintptr_t caller)
 {
     struct tmi_shard *shard = tmi_tracer_enter(false);
     if (TMI_UNLIKELY(shard == NULL)) {
         return tmi_block_seal(base, size, 0, 0);
     }
-    /* Which must not be left by a tail call. */
+    struct tmi_cell *rest = tmi_self.is_special ? tmi_quick_rest(shard, size) : NULL;
+    return TMI_LIKELY(rest != NULL) ? tmi_quick_count(shard, rest, base, size)
+                                    : trace_within(shard, base, size, caller);
+}
+
+/* No stack, or no cell for it: look further. */
+static TMI_NOINLINE void *trace_leaf(struct tmi_shard *shard, void *base, size_t size,
+                                     const struct tmi_leaf *leaf, const uintptr_t *frame)
+{
+    uint32_t node = leaf->node != 0 ? leaf->node : tmi_capture_slowly(shard, frame);
+    return trace_node(shard, base, size, node);
+}
+
+/* A shard that is up to the tracer's turn is of a thread in domain 0. */
+TMI_NOINLINE void *tmi_family_trace_stack(void *base, size_t size, uintptr_t caller)
+{
+    struct tmi_shard *shard = tmi_self.shard;
+    if (TMI_UNLIKELY(shard->turn != tmi_load_relaxed(&tmi_tracer.turn))) {
+        return tmi_family_trace(base, size, caller);
+    }
+    tmi_tracer_inside();
+    const uintptr_t *frame = __builtin_frame_address(0); /* as above */
+    struct tmi_leaf *leaf = tmi_tracer_leaf(shard, caller, frame);
+    struct tmi_cell *cell = tmi_quick_cell(shard, leaf);
+    return TMI_LIKELY(cell != NULL) ? tmi_quick_count(shard, cell, base, size)
+                                    : trace_leaf(shard, base, size, leaf, frame);
+}
+
+TMI_NOINLINE void *tmi_family_trace_outside(void *base, size_t size, uintptr_t caller)
+{
+    struct tmi_shard *shard = tmi_self.shard;
+    if (TMI_UNLIKELY(shard->turn != tmi_load_relaxed(&tmi_tracer.turn))) {
+        return tmi_family_trace(base, size, caller);
+    }
+    tmi_tracer_inside();
     const uintptr_t *frame = __builtin_frame_address(0);
-    bool special = tmi_self.is_special;
-    if (TMI_UNLIKELY(special || tmi_load_relaxed(&tmi_tracer.mode) <= 1)) {
-        void *p = special ? tmi_quick_alloc_rest(shard, base, size)
-                          : trace_caller(shard, base, size, caller, frame);
-        if (p == NULL) {
-            p = trace_special(shard, base, size, caller, frame);
-        }
-        tmi_tracer_leave(shard);
-        return p;
+    struct tmi_cell *cell = NULL;
+    if (TMI_LIKELY(frame[1] == caller)) {
+        cell = tmi_quick_cell_outside(shard, caller, (uintptr_t)(frame + 2));
     }
-    uint32_t node = tmi_tracer_node(shard, caller, frame);
-    struct tmi_cell *cell = tmi_quick_cell(shard, node);
-    if (TMI_UNLIKELY(cell == NULL)) {
-        return trace_node(shard, base, size, node);
-    }
-    return tmi_quick_count(shard, cell, base, size);
+    return TMI_LIKELY(cell != NULL) ? tmi_quick_count(shard, cell, base, size)
+                                    : trace_within(shard, base, size, caller);
 }
 
 /* A block with its distance before the header; NULL when there is no memory. */
@@ -366,6 +400,19 @@ static TMI_NOINLINE void flush_and_release(struct tmi_shard *shard, void *p)
     tmi_family_release(tmi_quick_flush(shard, p));
 }
 
+/* What the quick way does not know it may find out. */
+static TMI_NOINLINE void free_unknown(struct tmi_shard *shard, void *p, uint64_t tag)
+{
+    enum tmi_quick_freed freed = tmi_quick_free_found(shard, p, tag);
+    if (TMI_LIKELY(freed == TMI_QUICK_DONE)) {
+        tmi_family_release(p);
+    } else if (freed == TMI_QUICK_FLUSH) {
+        flush_and_release(shard, p);
+    } else {
+        free_long(p, tag);
+    }
+}
+
 TMI_NOINLINE void tmi_family_free_sealed(void *p, uint64_t hash)
 {
     uint64_t tag = tmi_block_of(p)->seal ^ hash;
@@ -376,7 +423,7 @@ TMI_NOINLINE void tmi_family_free_sealed(void *p, uint64_t hash)
     } else if (freed == TMI_QUICK_FLUSH) {
         flush_and_release(shard, p);
     } else {
-        free_long(p, tag);
+        free_unknown(shard, p, tag);
     }
 }
 

@@ -35,8 +35,14 @@ void *tmi_family_no_memory(void);
 void *tmi_family_alloc_long(size_t size, uintptr_t caller);
 void *tmi_family_alloc_zeroed_long(size_t size, uintptr_t caller);
 
-/* The long way: make a traced block of mimalloc's, or an untraced one. */
+/*
+ * Make a traced block of mimalloc's, or an untraced one: whatever is set; of whole
+ * stacks, while all is taken; and with one frame, of the newest caller outside of
+ * wrappers. The last two go the way of the first where need be.
+ */
 void *tmi_family_trace(void *base, size_t size, uintptr_t caller);
+void *tmi_family_trace_stack(void *base, size_t size, uintptr_t caller);
+void *tmi_family_trace_outside(void *base, size_t size, uintptr_t caller);
 void *tmi_family_alloc_aligned(size_t size, size_t align, uintptr_t caller);
 
 /* As realloc(p, size) for p that is not NULL and size that is not 0. */
@@ -83,12 +89,17 @@ TMI_INLINE void *tmi_family_alloc(size_t size, bool zeroed)
             return tmi_family_no_memory();
         }
         void *p = tmi_quick_alloc(base, size, TMI_CALLER());
-        return TMI_LIKELY(p != NULL) ? p : tmi_family_trace(base, size, TMI_CALLER());
+        return TMI_LIKELY(p != NULL) ? p
+                                     : tmi_family_trace_outside(base, size, TMI_CALLER());
     }
     if (TMI_LIKELY(size < tmi_tracer.traced_below)) {
         void *base = tmi_family_ask_small(size, zeroed);
-        return TMI_LIKELY(base != NULL) ? tmi_family_trace(base, size, TMI_CALLER())
-                                        : tmi_family_no_memory();
+        if (TMI_UNLIKELY(base == NULL)) {
+            return tmi_family_no_memory();
+        }
+        return TMI_LIKELY(tmi_tracer.takes_all)
+                   ? tmi_family_trace_stack(base, size, TMI_CALLER())
+                   : tmi_family_trace(base, size, TMI_CALLER());
     }
     return tmi_family_alloc_any(size, zeroed, TMI_CALLER());
 }

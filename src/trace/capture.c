@@ -169,12 +169,10 @@ static uint32_t intern_believed(const uintptr_t *newest_first, size_t n)
 }
 
 /* The way of this machine; 0: it is none for this stack. */
-static uint32_t capture_fast(struct tmi_shard *shard, const uintptr_t *frame,
-                             uint32_t generation)
+static uint32_t capture_fast(struct tmi_shard *shard, const uintptr_t *frame)
 {
     if (TMI_CAPTURE_HAS_FAST) {
-        struct tmi_state now = state_of(frame);
-        return tmi_laststack_capture(&shard->last, now.pc, now.sp, now.rbp, generation);
+        return tmi_laststack_capture(&shard->last, frame)->node;
     }
     enum tmi_unwound how;
     size_t n = unwind_slowly(shard, frame, by_fp, &how);
@@ -211,14 +209,13 @@ static uint32_t capture_anyhow(struct tmi_shard *shard, const uintptr_t *frame)
     return intern(shard->stack, n);
 }
 
-TMI_COLD uint32_t tmi_capture_slowly(struct tmi_shard *shard, const uintptr_t *frame,
-                                     uint32_t generation)
+TMI_COLD uint32_t tmi_capture_slowly(struct tmi_shard *shard, const uintptr_t *frame)
 {
     int saved = tmi_errno_get();
     uint32_t node = 0;
     bool checks_it = tmi_capture_chosen == TMI_CAPTURE_CHECK;
     if (checks_it || (!TMI_CAPTURE_HAS_FAST && tmi_capture_chosen == TMI_CAPTURE_FAST)) {
-        node = capture_fast(shard, frame, generation);
+        node = capture_fast(shard, frame);
     }
     if (node != 0 && checks_it) {
         check(shard, frame, node);

@@ -37,27 +37,29 @@ enum tmi_capture_way {
 
 extern TMI_HIDDEN enum tmi_capture_way tmi_capture_chosen; /* before the first capture */
 
+/* Is it trace/laststack.h that is asked first? */
+TMI_INLINE bool tmi_capture_is_fast(void)
+{
+    return TMI_CAPTURE_HAS_FAST && TMI_LIKELY(tmi_capture_chosen == TMI_CAPTURE_FAST);
+}
+
 /* tmi_capture_stack() by another way than the fast one, or when that gave up. */
-uint32_t tmi_capture_slowly(struct tmi_shard *shard, const uintptr_t *frame,
-                            uint32_t generation);
+uint32_t tmi_capture_slowly(struct tmi_shard *shard, const uintptr_t *frame);
 
 /*
  * The node of this thread's whole stack; 0 when there is no memory for a new one. `frame`
  * is the frame pointer of a function of this library that has not returned: there lie the
- * caller's rbp, the return address, and then the caller's stack. `generation` changes
- * when modules are unloaded. Keeps errno.
+ * caller's rbp, the return address, and then the caller's stack. Keeps errno.
  */
-TMI_INLINE uint32_t tmi_capture_stack(struct tmi_shard *shard, const uintptr_t *frame,
-                                      uint32_t generation)
+TMI_INLINE uint32_t tmi_capture_stack(struct tmi_shard *shard, const uintptr_t *frame)
 {
-    if (TMI_CAPTURE_HAS_FAST && TMI_LIKELY(tmi_capture_chosen == TMI_CAPTURE_FAST)) {
-        uint32_t node = tmi_laststack_capture(
-            &shard->last, frame[1], (uintptr_t)(frame + 2), frame[0], generation);
+    if (tmi_capture_is_fast()) {
+        uint32_t node = tmi_laststack_capture(&shard->last, frame)->node;
         if (TMI_LIKELY(node != 0)) {
             return node;
         }
     }
-    return tmi_capture_slowly(shard, frame, generation);
+    return tmi_capture_slowly(shard, frame);
 }
 
 /*

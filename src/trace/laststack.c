@@ -4,10 +4,10 @@
  * a kept frame or ends; then it goes back inwards over what it walked, each frame giving
  * way to its child in the call tree, and frames to be kept are put behind the kept ones.
  *
- *     tmi_laststack_capture()    few frames, fast steps: nearly always; no way back, as
- *                                the route that it notes leads to the node
- *     walk()                     any number of frames, any step: from the start again
- *     return_inwards()           its way back, with frames to be kept
+ *     trace/walk.h        few frames, fast steps: nearly always; no way back, as the
+ *                         route that it notes leads to the node
+ *     walk()              any number of frames, any step: from the start again
+ *     return_inwards()    its way back, with frames to be kept
  */
 #include "trace/laststack.h"
 
@@ -17,14 +17,15 @@
 #include "trace/memory.h"
 #include "trace/module.h"
 #include "trace/tree.h"
+#include "trace/walk.h"
 
 #define FIRST_ROOM 256u
 
 /* Of more new frames than a route has, so many are not kept. */
 #define INNERMOST 2
 
-/* The same stack twice, and new frames in it: so often before they are kept. */
-#define REPEATS_BORNE 4
+/* No frame further in is kept: a route leads at most to the depth that the tree has. */
+#define KEPT_MOST (TMI_TREE_DEPTH_MOST - TMI_ROUTE_MOST)
 
 /* The most words that a step reads. */
 #define WORDS_MOST 3
@@ -91,26 +92,6 @@ TMI_INLINE bool is_at(const struct tmi_kept_frame *frame, uintptr_t pc, uintptr_
            (!frame->needs_rbp || frame->state.rbp == rbp);
 }
 
-/* From `check` outwards: the first word in memory that is not what it was, or checks[0].
- */
-TMI_INLINE const struct tmi_check *first_difference(const struct tmi_check *check)
-{
-    for (;; check -= 4) {
-        if (*check[0].address != check[0].value) {
-            return check;
-        }
-        if (*check[-1].address != check[-1].value) {
-            return check - 1;
-        }
-        if (*check[-2].address != check[-2].value) {
-            return check - 2;
-        }
-        if (*check[-3].address != check[-3].value) {
-            return check - 3;
-        }
-    }
-}
-
 /* ---- room for frames -------------------------------------------------------------- */
 
 /* What a check that never matches looks at. */
@@ -123,8 +104,11 @@ static size_t bytes_for(size_t room)
            sizeof(struct tmi_walked_frame) * room;
 }
 
-/* Twice the room, or the first; nothing is kept. In one mapping: a sentinel that no stack
- * gets past, frames, checks, walked frames. */
+/* What stands before the outermost frame: no stack gets past it, or is there. */
+static struct tmi_kept_frame nowhere = {.state = {.sp = UINTPTR_MAX}};
+
+/* Twice the room, or the first; nothing is kept. In one mapping: a frame that is nowhere,
+ * frames, checks, walked frames. */
 static TMI_COLD bool grow(struct tmi_laststack *last)
 {
     size_t room = last->room == 0 ? FIRST_ROOM : 2 * last->room;
@@ -144,13 +128,35 @@ static TMI_COLD bool grow(struct tmi_laststack *last)
     last->room = room;
     last->newest = sentinel;
     last->checks[0] = (struct tmi_check){&never, 1};
-    *sentinel = (struct tmi_kept_frame){.state.sp = UINTPTR_MAX, .check = last->checks};
+    *sentinel = nowhere;
     return true;
+}
+
+void tmi_laststack_init(struct tmi_laststack *last)
+{
+    last->newest = &nowhere;
+    tmi_routes_init(&last->routes);
 }
 
 void tmi_laststack_drop(struct tmi_laststack *last)
 {
-    last->generation = 0;
+    if (last->room != 0) {
+        last->newest = last->frames - 1;
+    }
+}
+
+void tmi_laststack_forget(struct tmi_laststack *last)
+{
+    tmi_laststack_drop(last);
+    tmi_routes_forget(&last->routes);
+}
+
+/* This stack is for another unwinder. */
+static struct tmi_leaf *give_up(struct tmi_laststack *last)
+{
+    tmi_laststack_drop(last);
+    last->unkept = (struct tmi_leaf){0, 0, 0};
+    return &last->unkept;
 }
 
 /* ---- keeping frames --------------------------------------------------------------- */
@@ -160,13 +166,14 @@ void tmi_laststack_drop(struct tmi_laststack *last)
  * for good is a step of a module. But the word that said "no caller" may have changed,
  * and code in no module may have become another's.
  */
-static TMI_NOINLINE bool ends_still(const struct tmi_kept_frame *outermost)
+static TMI_NOINLINE bool ends_still(const struct tmi_laststack *last)
 {
+    const struct tmi_state *outermost = &last->frames[0].state;
     struct tmi_state now;
-    if (tmi_step_kind(outermost->step) == TMI_RULE_END) {
-        return tmi_step_find(outermost->state.pc) == outermost->step;
+    if (tmi_step_kind(last->end) == TMI_RULE_END) {
+        return tmi_step_find(outermost->pc) == last->end;
     }
-    return step_out(outermost->step, &outermost->state, &now) && now.pc == 0;
+    return step_out(last->end, outermost, &now) && now.pc == 0;
 }
 
 /* Note the words that the step from `state` to `outer` reads, the last one first. */
@@ -206,32 +213,33 @@ static bool may_keep(const struct tmi_laststack *last, size_t frames,
                      const struct tmi_walked_frame *walked)
 {
     bool is_fast = walked->step & (TMI_STEP_FAST_RSP | TMI_STEP_FAST_RBP);
-    return frames <= last->room && (is_fast || !tmi_module_is_own(walked->state.pc));
+    return frames <= last->room && frames <= KEPT_MOST &&
+           (is_fast || !tmi_module_is_own(walked->state.pc));
 }
 
 /* Make a walked frame the newest one that is kept, inside of `outer`. */
 static struct tmi_kept_frame *keep(struct tmi_laststack *last,
                                    struct tmi_kept_frame *outer,
-                                   const struct tmi_walked_frame *walked)
+                                   const struct tmi_walked_frame *walked, uint32_t node)
 {
     struct tmi_kept_frame *frame = outer + 1;
     enum tmi_rule_kind kind = tmi_step_kind(walked->step);
     bool by_rbp = kind == TMI_RULE_RBP || kind == TMI_RULE_DEREF;
     bool replaced = tmi_step_rbp(walked->step) != 0 || kind == TMI_RULE_SIGNAL;
     frame->state = walked->state;
-    frame->step = walked->step;
-    frame->node = walked->node;
+    frame->leaf = (struct tmi_leaf){0, node, outer->leaf.node};
     frame->needs_rbp = by_rbp || (!replaced && outer->needs_rbp);
-    if (outer >= last->frames) {
-        struct tmi_check *check = last->checks + (outer->check - last->checks);
-        frame->check = put_checks(check, walked, outer);
+    if (TMI_LIKELY(outer >= last->frames)) {
+        struct tmi_check *check = put_checks(last->checks + outer->check, walked, outer);
+        frame->check = (uint32_t)(check - last->checks);
     } else {
         uint32_t location = tmi_step_location(walked->step);
         bool ends = kind == TMI_RULE_END && tmi_location_module(location) != 0;
-        frame->check = last->checks;
+        frame->check = 0;
+        last->end = walked->step;
         last->proof = ends ? last->checks : NULL;
     }
-    return frame;
+    return last->newest = frame;
 }
 
 /* ---- the way back ----------------------------------------------------------------- */
@@ -240,32 +248,33 @@ static struct tmi_kept_frame *keep(struct tmi_laststack *last,
  * Go back from the outermost of the walked frames, which end before `walked`, inwards to
  * the node of the whole stack; `top` is the kept frame outside of them.
  */
-static TMI_NOINLINE uint32_t return_inwards(struct tmi_laststack *last,
-                                            struct tmi_kept_frame *top,
-                                            struct tmi_walked_frame *walked)
+static struct tmi_leaf *return_inwards(struct tmi_laststack *last,
+                                       struct tmi_kept_frame *top,
+                                       struct tmi_walked_frame *walked)
 {
     size_t n = (size_t)(walked - last->walked);
     size_t frames = (size_t)(top - last->frames + 1) + n;
-    uint32_t node = top->node;
-    if (frames > TMI_TREE_DEPTH_MOST) {
-        tmi_laststack_drop(last);
-        return 0;
-    }
-    for (size_t i = n; i > 0; i--) {
-        node = tmi_tree_child(node, tmi_step_location(last->walked[i - 1].step));
-        last->walked[i - 1].node = node;
+    uint32_t node = top->leaf.node;
+    if (TMI_UNLIKELY(frames > TMI_TREE_DEPTH_MOST)) {
+        return give_up(last);
     }
     size_t stay = n; /* how many of the walked frames are not kept */
-    if (node == last->latest) {
-        stay = 0;
-    } else if (n > TMI_ROUTE_MOST || top < last->frames) {
+    if (n > TMI_ROUTE_MOST || top < last->frames) {
         stay = n < INNERMOST ? n : INNERMOST;
     }
-    for (size_t i = n; i > stay && may_keep(last, frames, &last->walked[i - 1]); i--) {
-        last->newest = top = keep(last, top, &last->walked[i - 1]);
+    while (walked-- > last->walked) {
+        node = tmi_tree_child(node, tmi_step_location(walked->step));
+        if (n-- > stay && may_keep(last, frames, walked)) {
+            top = keep(last, top, walked, node);
+        } else {
+            stay = SIZE_MAX;
+        }
     }
-    last->latest = node;
-    return node;
+    if (node == top->leaf.node) {
+        return &top->leaf;
+    }
+    last->unkept = (struct tmi_leaf){0, node, 0};
+    return &last->unkept;
 }
 
 /* ---- walking ---------------------------------------------------------------------- */
@@ -277,26 +286,39 @@ static TMI_NOINLINE uint32_t return_inwards(struct tmi_laststack *last,
 static struct tmi_kept_frame *believe(const struct tmi_laststack *last,
                                       struct tmi_kept_frame *frame)
 {
-    const struct tmi_check *difference = first_difference(frame->check);
+    const struct tmi_check *difference =
+        tmi_laststack_difference(last->checks + frame->check);
     if (difference == last->checks) {
-        bool stands = last->proof != NULL || ends_still(last->frames);
+        bool stands = last->proof != NULL || ends_still(last);
         return stands ? frame : last->frames - 1;
     }
-    while (frame[-1].check >= difference) {
+    while (last->checks + frame[-1].check >= difference) {
         frame--;
     }
     return frame - 1;
 }
 
-/*
- * Walk outwards from where the capture began until the stack meets a kept frame from
- * which on it is still the kept one, or ends.
- */
-static uint32_t walk(struct tmi_laststack *last)
+/* Is there room to keep one more of the walked frames, inside of `top`? */
+static bool has_room(const struct tmi_laststack *last, const struct tmi_kept_frame *top,
+                     const struct tmi_walked_frame *walked)
 {
-    struct tmi_state at = last->start;
+    return (size_t)(top - last->frames + 1 + (walked - last->walked)) < last->room;
+}
+
+/*
+ * Walk outwards from where the capture began, past frames of tmalloc itself, until the
+ * stack meets a kept frame from which on it is still the kept one, or ends.
+ */
+static struct tmi_leaf *walk(struct tmi_laststack *last)
+{
+    struct tmi_state at = {last->begin[1], (uintptr_t)(last->begin + 2), *last->begin};
     struct tmi_kept_frame *top = last->newest;
     struct tmi_walked_frame *walked = last->walked;
+    while (TMI_UNLIKELY(tmi_module_is_own(at.pc))) {
+        if (!tmi_laststack_step(&at)) {
+            return give_up(last);
+        }
+    }
     while (at.pc != 0) {
         while (top->state.sp < at.sp) {
             top--;
@@ -308,99 +330,52 @@ static uint32_t walk(struct tmi_laststack *last)
             }
             last->newest = top = believed;
         }
-        bool newest = walked == last->walked;
-        if ((size_t)(top - last->frames + 1 + (walked - last->walked)) >= last->room) {
-            return grow(last) ? walk(last) : 0;
+        if (TMI_UNLIKELY(!has_room(last, top, walked))) {
+            return grow(last) ? walk(last) : give_up(last);
         }
-        tmi_step step = tmi_step_find(at.pc);
-        bool skipped = newest && tmi_module_is_own(at.pc);
-        struct tmi_state from = at;
-        if (!skipped) {
-            *walked++ = (struct tmi_walked_frame){at, step, 0};
-        }
-        if (!skipped && tmi_step_kind(step) == TMI_RULE_END) {
-            break;
-        }
-        if (!step_out(step, &from, &at)) {
-            tmi_laststack_drop(last);
-            return 0;
+        *walked++ = (struct tmi_walked_frame){at, tmi_step_find(at.pc)};
+        if (!step_out(walked[-1].step, &walked[-1].state, &at)) {
+            if (tmi_step_kind(walked[-1].step) == TMI_RULE_END) {
+                break;
+            }
+            return give_up(last);
         }
     }
     return return_inwards(last, last->frames - 1, walked);
 }
 
-/* What the fast way cannot do. */
-static TMI_NOINLINE uint32_t begin_again(struct tmi_laststack *last)
+TMI_NOINLINE struct tmi_leaf *tmi_laststack_slowly(struct tmi_laststack *last)
 {
     int saved = tmi_errno_get();
-    uint32_t node = walk(last);
+    bool has_room = last->room != 0 || grow(last);
+    struct tmi_leaf *leaf = has_room ? walk(last) : give_up(last);
     tmi_errno_set(saved);
-    return node;
+    return leaf;
 }
 
-static TMI_COLD uint32_t begin_anew(struct tmi_laststack *last, struct tmi_state start,
-                                    uint32_t generation)
+TMI_NOINLINE void tmi_laststack_look(struct tmi_laststack *last,
+                                     struct tmi_kept_frame *top, uintptr_t pc,
+                                     uintptr_t sp, uintptr_t rbp)
 {
-    if (last->room == 0) {
+    bool again = last->candidate_pc == pc && last->candidate_sp == sp;
+    last->candidate_pc = pc;
+    last->candidate_sp = sp;
+    struct tmi_walked_frame walked = {{pc, sp, rbp}, tmi_step_known(pc)};
+    size_t frames = (size_t)(top - last->frames) + 2;
+    if (again && walked.step != 0 && may_keep(last, frames, &walked)) {
         int saved = tmi_errno_get();
-        bool has_room = grow(last);
+        keep(last, top, &walked,
+             tmi_tree_child(top->leaf.node, tmi_step_location(walked.step)));
         tmi_errno_set(saved);
-        if (!has_room) {
-            return 0;
-        }
-        tmi_routes_init(&last->routes);
     }
-    last->newest = last->frames - 1;
-    last->generation = generation + 1;
-    last->start = start;
-    return begin_again(last);
 }
 
-uint32_t tmi_laststack_capture(struct tmi_laststack *last, uintptr_t pc, uintptr_t sp,
-                               uintptr_t rbp, uint32_t generation)
+TMI_NOINLINE struct tmi_leaf *tmi_laststack_by_rbp(struct tmi_laststack *last)
 {
-    if (TMI_UNLIKELY(last->generation != generation + 1)) {
-        return begin_anew(last, (struct tmi_state){pc, sp, rbp}, generation);
-    }
-    last->start = (struct tmi_state){pc, sp, rbp};
-    const struct tmi_step_table *table = tmi_load_acquire(&tmi_step_table);
-    const struct tmi_kept_frame *top = last->newest;
-    struct tmi_route route = TMI_ROUTE_EMPTY;
-    for (;;) {
-        while (top->state.sp < sp) {
-            top--;
-        }
-        if (is_at(top, pc, sp, rbp)) {
-            break;
-        }
-        tmi_step step = tmi_step_look_up(table->entries, table->mask, pc);
-        uintptr_t cfa = sp + (step & TMI_STEP_CFA);
-        if (TMI_UNLIKELY(!(step & TMI_STEP_FAST_RSP))) {
-            cfa = rbp + (step & TMI_STEP_CFA);
-            if (!(step & TMI_STEP_FAST_RBP) || cfa <= sp) {
-                return begin_again(last);
-            }
-        }
-        if (TMI_UNLIKELY(!tmi_route_push(&route, tmi_step_location(step)))) {
-            return begin_again(last);
-        }
-        intptr_t saved = tmi_step_rbp(step);
-        if (saved != 0) {
-            rbp = ((const uintptr_t *)cfa)[saved];
-        }
-        pc = word_at(cfa - sizeof(uintptr_t));
-        sp = cfa;
-    }
-    if (TMI_UNLIKELY(first_difference(top->check) != last->proof)) {
-        return begin_again(last);
-    }
-    uint32_t node = top->node;
-    if (TMI_LIKELY(!tmi_route_is_empty(route))) {
-        node = tmi_routes_node(&last->routes, route, node);
-        if (TMI_UNLIKELY(node == last->latest && ++last->repeats % REPEATS_BORNE == 0)) {
-            return begin_again(last);
-        }
-    }
-    last->latest = node;
-    return node;
+    return tmi_laststack_quickly(last, last->begin, true);
+}
+
+struct tmi_leaf *tmi_laststack_capture(struct tmi_laststack *last, const uintptr_t *frame)
+{
+    return tmi_laststack_quickly(last, frame, false);
 }

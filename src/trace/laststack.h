@@ -4,9 +4,9 @@
  * with it, so it is unwound only until it meets a frame of the last one; the rest is not
  * unwound but verified, and its call-tree node is known.
  *
- *     frames[0]   the outermost frame           sp, pc, rbp: the state in that frame
- *     ...                                       step: how to get from it to frames[i - 1]
- *     newest      the innermost that is kept    node: of the stack down to this frame
+ *     frames[0]   the outermost frame           state: registers in that frame
+ *     ...                                       leaf: of the stack down to this frame
+ *     newest      the innermost that is kept
  *
  *     checks[]    (address, value) of the words that lead outwards, one to three a frame
  *     frame.check the first word, of those that the frame's step reads; then follow, at
@@ -15,10 +15,12 @@
  *
  *     routes      (node of the frame that was met, route to it) -> node: trace/route.h
  *
- * A few new frames, as many as a route has, are walked each time and not kept, unless the
- * same stack comes again and again: mostly the next one will not have them. So the frames
- * inside of the one that was met stay kept as well, for a stack that has them again,
- * until one is put in their place or a difference shows that they are gone.
+ * A few new frames, as many as a route has, are walked each time and not kept: mostly the
+ * next stack will not have them. Now and then the outermost of them is looked at, and
+ * kept if it is the one that was there the last time: so what stays is kept soon, frame
+ * by frame. The frames inside of the one that was met stay kept as well, for a stack that
+ * has them again, until one is put in their place or a difference shows that they are
+ * gone.
  *
  * Why that is exact. The next outer state is a function of the state (pc, sp, rbp), of
  * the step of pc, and of one to three words of memory at addresses computed from the
@@ -65,43 +67,51 @@ struct tmi_check {
 
 struct tmi_kept_frame {
     struct tmi_state state;
-    const struct tmi_check *check;
-    uint32_t node;
+    uint32_t check; /* which */
     bool needs_rbp; /* this frame's step, or one further out, depends on state.rbp */
-    tmi_step step;
+    struct tmi_leaf leaf;
 };
 
 struct tmi_walked_frame {
     struct tmi_state state;
     tmi_step step;
-    uint32_t node; /* found on the way back */
 };
 
 struct tmi_laststack {
     struct tmi_kept_frame *newest; /* frames - 1: none */
     const struct tmi_check *proof; /* checks, when reaching it proves all; else NULL */
-    uint32_t generation;           /* of modules, plus one; 0: there are no frames */
-    uint32_t latest;               /* node of the latest stack */
-    uint32_t repeats;              /* how often a stack with new frames was the latest */
-    struct tmi_kept_frame *frames;
     struct tmi_check *checks;
+    const uintptr_t *begin; /* of the capture under way: as its argument is */
+    uint32_t looks;         /* how often there were new frames */
+    uintptr_t candidate_pc; /* of the outermost new frame, as it was looked at */
+    uintptr_t candidate_sp;
+    struct tmi_kept_frame *frames; /* NULL before the first */
     struct tmi_walked_frame *walked;
+    tmi_step end;           /* that of frames[0] */
+    struct tmi_leaf unkept; /* of the latest stack whose newest frame is not kept */
     size_t room;
-    struct tmi_state start; /* of the capture under way */
     struct tmi_routes routes;
 };
 
-/*
- * The node of the stack whose newest frame is in state (pc, sp, rbp); frames of tmalloc
- * itself are skipped. What is kept counts for one `generation` of modules. 0 when some
- * frame cannot be stepped from (or there is no memory): then nothing is kept, and another
- * unwinder has to do it. Keeps errno.
- */
-uint32_t tmi_laststack_capture(struct tmi_laststack *last, uintptr_t pc, uintptr_t sp,
-                               uintptr_t rbp, uint32_t generation);
+/* Before the first capture. Nothing is kept, and there is no room for anything yet. */
+void tmi_laststack_init(struct tmi_laststack *last);
 
-/* Keep nothing: the next stack is another thread's. */
+/*
+ * Where the node of this thread's stack stands, until the next capture: from where a
+ * function of this library was called that has not returned: `frame` is its frame
+ * pointer, where the caller's rbp lies, and behind it the return address and the caller's
+ * stack. Frames of tmalloc itself are skipped. The node is 0 when some frame cannot be
+ * stepped from (or there is no memory): then nothing is kept, and another unwinder has to
+ * do it. Keeps errno.
+ */
+struct tmi_leaf *tmi_laststack_capture(struct tmi_laststack *last,
+                                       const uintptr_t *frame);
+
+/* Keep nothing: the next stack is another thread's, or modules were unloaded. */
 void tmi_laststack_drop(struct tmi_laststack *last);
+
+/* And no note of anything. */
+void tmi_laststack_forget(struct tmi_laststack *last);
 
 /* From a frame to its caller's, with nothing kept; false when that cannot be done. */
 bool tmi_laststack_step(struct tmi_state *now);

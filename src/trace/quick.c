@@ -6,24 +6,24 @@
 #include "trace/step.h"
 #include "trace/tree.h"
 
-/* While a program grows it forgets all after every few that it learns: not all is emptied
- * then. */
-static void put(struct tmi_shard *shard, struct tmi_quick_site *site,
-                struct tmi_quick_site content)
+/* `places` in a table is a power of two; a bit of `taught` stands for a 64th of them. */
+static void put(struct tmi_quick_site *table, size_t places, uint64_t *taught,
+                struct tmi_quick_site site)
 {
-    if (shard->taught_count < TMI_QUICK_FEW) {
-        shard->taught[shard->taught_count] = site;
-    }
-    shard->taught_count += shard->taught_count <= TMI_QUICK_FEW;
-    *site = content;
+    size_t at = site.key % places;
+    *taught |= (uint64_t)1 << at / (places / 64);
+    table[at] = site;
 }
 
-static void learn(struct tmi_shard *shard, struct tmi_quick_site *site, uint64_t key,
-                  struct tmi_cell *cell)
+static void learn_caller(struct tmi_shard *shard, struct tmi_quick_site site)
 {
-    if (cell != NULL) {
-        put(shard, site, (struct tmi_quick_site){key, {cell}});
-    }
+    put(shard->by_caller, TMI_QUICK_CALLERS, &shard->callers_taught, site);
+}
+
+static void learn_tag(struct tmi_shard *shard, uint64_t tag, struct tmi_cell *cell)
+{
+    put(shard->by_tag, TMI_QUICK_TAGS, &shard->tags_taught,
+        (struct tmi_quick_site){tag, {cell}});
 }
 
 TMI_NOINLINE void *tmi_quick_flush(struct tmi_shard *shard, void *p)
@@ -41,9 +41,9 @@ static bool learn_wrapper(struct tmi_shard *shard, uintptr_t pc, uintptr_t *sp)
         !(step & TMI_STEP_FAST_RSP)) {
         return false;
     }
-    struct tmi_quick_site *site = tmi_quick_caller(shard, ~pc);
-    put(shard, site, (struct tmi_quick_site){~pc, {.frame_bytes = step & TMI_STEP_CFA}});
-    *sp += site->frame_bytes;
+    uintptr_t bytes = step & TMI_STEP_CFA;
+    learn_caller(shard, (struct tmi_quick_site){~pc, {.frame_bytes = bytes}});
+    *sp += bytes;
     return true;
 }
 
@@ -58,35 +58,62 @@ TMI_COLD void tmi_quick_learn_caller(struct tmi_shard *shard, uintptr_t pc, uint
         pc = ((const uintptr_t *)sp)[-1];
     }
     const struct tmi_known_site *known = tmi_tracer_known(shard, pc);
+    struct tmi_cell *cell = NULL;
     if (known->key == pc && known->site == site) {
-        learn(shard, tmi_quick_caller(shard, pc), pc, tmi_shard_cell(shard, site));
+        cell = tmi_shard_cell(shard, site);
+    }
+    if (cell != NULL) {
+        learn_caller(shard, (struct tmi_quick_site){pc, {cell}});
     }
 }
 
-/* Is there a cell, and is that of the epoch that this thread is in? */
-TMI_NOINLINE struct tmi_cell *tmi_quick_cell_of_node(struct tmi_shard *shard,
-                                                     uint32_t node)
+/* The cell of a site, if that is of the epoch that this thread is in, and has been
+ * changed since the latest cut. */
+TMI_INLINE struct tmi_cell *present_cell(const struct tmi_shard *shard, uint32_t site)
 {
-    if (node & TMI_TREE_CUT) {
-        return NULL;
-    }
-    uint32_t site = tmi_load_acquire(tmi_node_site(node)); /* first: then the turn */
     uint32_t at = site - tmi_stamp_first(shard->stamp);
-    struct tmi_cell *cells = NULL;
-    if (at / TMI_SHARD_CHUNK < shard->directory_len &&
-        shard->turn == tmi_load_relaxed(&tmi_tracer.turn)) {
-        cells = shard->directory[at / TMI_SHARD_CHUNK];
-    }
-    if (TMI_UNLIKELY(cells == NULL)) {
+    if (TMI_UNLIKELY(at / TMI_SHARD_CHUNK >= shard->directory_len)) {
         return NULL;
     }
-    struct tmi_cell *cell = &cells[at % TMI_SHARD_CHUNK];
-    learn(shard, tmi_quick_caller(shard, node), node, cell);
+    struct tmi_cell *cells = shard->directory[at / TMI_SHARD_CHUNK];
+    return TMI_LIKELY(cells != NULL) ? &cells[at % TMI_SHARD_CHUNK] : NULL;
+}
+
+TMI_NOINLINE struct tmi_cell *tmi_quick_cell_of_node(struct tmi_shard *shard,
+                                                     struct tmi_leaf *leaf)
+{
+    if (TMI_UNLIKELY(leaf->node == 0 || leaf->node & TMI_TREE_CUT)) {
+        return NULL;
+    }
+    uint32_t site = tmi_load_acquire(tmi_node_site(leaf->node)); /* before the turn */
+    struct tmi_cell *cell = present_cell(shard, site);
+    if (TMI_UNLIKELY(cell == NULL || shard->turn != tmi_load_relaxed(&tmi_tracer.turn))) {
+        return NULL;
+    }
+    leaf->note = (uint64_t)(uintptr_t)cell << 16 | shard->age;
+    return cell;
+}
+
+/* With sampling a site's blocks do not count alike; of another domain than 0 the first
+ * word is not the size. */
+TMI_NOINLINE struct tmi_cell *tmi_quick_find_tag(struct tmi_shard *shard, uint64_t tag,
+                                                 const struct tmi_block *block)
+{
+    struct tmi_cell *cell = NULL;
+    if (TMI_LIKELY(tmi_block_is_tag(tag) && tmi_sample_period == 0 &&
+                   tmi_block_is_of_domain_0(block))) {
+        cell = present_cell(shard, (uint32_t)tag);
+    }
+    if (TMI_LIKELY(cell != NULL)) {
+        learn_tag(shard, tag, cell);
+    }
     return cell;
 }
 
 TMI_COLD void tmi_quick_learn_tag(struct tmi_shard *shard, uint32_t site)
 {
-    uint64_t tag = tmi_block_tag_of(site);
-    learn(shard, tmi_quick_tag(shard, tag), tag, tmi_shard_cell(shard, site));
+    struct tmi_cell *cell = tmi_shard_cell(shard, site);
+    if (cell != NULL) {
+        learn_tag(shard, tmi_block_tag_of(site), cell);
+    }
 }

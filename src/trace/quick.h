@@ -7,14 +7,21 @@
  *
  *     by_caller[return address]  -> cell     malloc, one frame
  *     by_caller[~return address] -> bytes    of a wrapper's frame: outside of it is next
- *     by_caller[node]            -> cell     malloc, more frames, after their capture
+ *     note of the stack's leaf   -> cell     malloc, more frames, after their capture
  *     by_tag[tag in the seal]    -> cell     free, however many frames
  *
- * Both map to cells of this thread's shard directly. They hold for one turn of the tracer
+ * All lead to cells of this thread's shard directly. They hold for one turn of the tracer
  * (trace/tracer.h), so that one comparison says that the epoch, the modules and all that
- * follows from them are still the same; tmi_shard_look() empties them when it has
- * moved. Since only sites of domain 0 are in here, the first word of a block's header is
- * its size. Owner only; the shard is entered as the long way enters it.
+ * follows from them are still the same; tmi_shard_look() empties the tables when it has
+ * moved. Notes it cannot empty, they are everywhere: so a note says its age, and those of
+ * another age than the shard's are none.
+ *
+ *     note    cell:48 | age:16
+ *
+ * What is in no table is found by its site's number, which a tag is, and which a node
+ * knows: that takes some more instructions, and a table less in the cache.  Since only
+ * sites of domain 0 are in here, the first word of a block's header is its size. Owner
+ * only; the shard is entered as the long way enters it.
  */
 #ifndef TMI_QUICK_H
 #define TMI_QUICK_H
@@ -47,16 +54,24 @@ void tmi_quick_learn_caller(struct tmi_shard *shard, uintptr_t pc, uintptr_t sp,
                             uint32_t site);
 void tmi_quick_learn_tag(struct tmi_shard *shard, uint32_t site);
 
-/* By way of the site that the node itself knows, which is then learned. */
-struct tmi_cell *tmi_quick_cell_of_node(struct tmi_shard *shard, uint32_t node);
+/* By way of the site that the node itself knows, which is then noted. */
+struct tmi_cell *tmi_quick_cell_of_node(struct tmi_shard *shard, struct tmi_leaf *leaf);
 
-/* The cell of a node's site; NULL: take the long way. */
-TMI_INLINE struct tmi_cell *tmi_quick_cell(struct tmi_shard *shard, uint32_t node)
+/* The cell of a stack's site; NULL: take the long way. */
+TMI_INLINE struct tmi_cell *tmi_quick_cell(struct tmi_shard *shard, struct tmi_leaf *leaf)
 {
-    const struct tmi_quick_site *site = tmi_quick_caller(shard, node);
-    return TMI_LIKELY(site->key == node) ? site->cell
-                                         : tmi_quick_cell_of_node(shard, node);
+    uint64_t note = leaf->note;
+    return TMI_LIKELY((uint16_t)note == (uint16_t)shard->age)
+               ? (struct tmi_cell *)(uintptr_t)(note >> 16)
+               : tmi_quick_cell_of_node(shard, leaf);
 }
+
+/*
+ * Learn what tmi_quick_free() did not know, if it is there: the cell of a live block's
+ * site, in a shard that is entered. NULL: take the long way.
+ */
+struct tmi_cell *tmi_quick_find_tag(struct tmi_shard *shard, uint64_t tag,
+                                    const struct tmi_block *block);
 
 /* Flush the shard, leave it, and return `p`. */
 __attribute__((returns_nonnull)) void *tmi_quick_flush(struct tmi_shard *shard, void *p);
@@ -90,18 +105,6 @@ TMI_INLINE void *tmi_quick_count(struct tmi_shard *shard, struct tmi_cell *cell,
     return p;
 }
 
-/* And stay in it. */
-TMI_INLINE void *tmi_quick_count_within(struct tmi_shard *shard, struct tmi_cell *cell,
-                                        void *base, size_t size)
-{
-    bool flush;
-    void *p = tmi_quick_put(shard, cell, base, size, &flush);
-    if (TMI_UNLIKELY(flush)) {
-        tmi_shard_flush(shard);
-    }
-    return p;
-}
-
 /* With one frame: the user's pointer; NULL: take the long way. */
 TMI_INLINE void *tmi_quick_alloc(void *base, size_t size, uintptr_t caller)
 {
@@ -118,19 +121,16 @@ TMI_INLINE void *tmi_quick_alloc(void *base, size_t size, uintptr_t caller)
     return tmi_quick_count(shard, site->cell, base, size);
 }
 
-/*
- * A block that is not sampled, in domain 0, counted in a shard that is entered: NULL when
- * it is another, or the cell of the rest is not known yet.
- */
-TMI_INLINE void *tmi_quick_alloc_rest(struct tmi_shard *shard, void *base, size_t size)
+/* The cell of a block that is not sampled, in domain 0; NULL when it is another, or the
+ * cell of the rest is not known yet. */
+TMI_INLINE struct tmi_cell *tmi_quick_rest(struct tmi_shard *shard, size_t size)
 {
-    struct tmi_cell *cell = shard->rest_cell;
     int64_t until = shard->sampler.until - (int64_t)size;
-    if (TMI_UNLIKELY(cell == NULL || until <= 0 || tmi_self.domain != 0)) {
+    if (TMI_UNLIKELY(shard->rest_cell == NULL || until <= 0 || tmi_self.domain != 0)) {
         return NULL;
     }
     shard->sampler.until = until;
-    return tmi_quick_count_within(shard, cell, base, size);
+    return shard->rest_cell;
 }
 
 /*
@@ -160,20 +160,10 @@ enum tmi_quick_freed {
     TMI_QUICK_UNKNOWN, /* take the long way */
 };
 
-/* Count a block as freed and mark it so. */
-TMI_INLINE enum tmi_quick_freed tmi_quick_free(struct tmi_shard *shard, void *p,
-                                               uint64_t tag)
+/* Count a block as freed and mark it so, in a shard that is entered, and leave it. */
+TMI_INLINE enum tmi_quick_freed
+tmi_quick_free_in(struct tmi_shard *shard, struct tmi_cell *cell, void *p, uint64_t tag)
 {
-    if (TMI_UNLIKELY(shard->turn != tmi_load_relaxed(&tmi_tracer.turn))) {
-        return TMI_QUICK_UNKNOWN;
-    }
-    tmi_tracer_inside();
-    const struct tmi_quick_site *site = tmi_quick_tag(shard, tag);
-    if (TMI_UNLIKELY(site->key != tag) || tmi_shard_is_at_peak(shard)) {
-        tmi_tracer_leave(shard);
-        return TMI_QUICK_UNKNOWN;
-    }
-    struct tmi_cell *cell = site->cell;
     size_t size = tmi_block_of(p)->size_domain;
     cell->free_bytes += size;
     tmi_signal_fence();
@@ -187,6 +177,37 @@ TMI_INLINE enum tmi_quick_freed tmi_quick_free(struct tmi_shard *shard, void *p,
     }
     tmi_tracer_leave(shard);
     return TMI_QUICK_DONE;
+}
+
+TMI_INLINE enum tmi_quick_freed tmi_quick_free(struct tmi_shard *shard, void *p,
+                                               uint64_t tag)
+{
+    if (TMI_UNLIKELY(shard->turn != tmi_load_relaxed(&tmi_tracer.turn))) {
+        return TMI_QUICK_UNKNOWN;
+    }
+    tmi_tracer_inside();
+    const struct tmi_quick_site *site = tmi_quick_tag(shard, tag);
+    if (TMI_UNLIKELY(site->key != tag) || tmi_shard_is_at_peak(shard)) {
+        tmi_tracer_leave(shard);
+        return TMI_QUICK_UNKNOWN;
+    }
+    return tmi_quick_free_in(shard, site->cell, p, tag);
+}
+
+/* What that did not know may still be found. */
+TMI_INLINE enum tmi_quick_freed tmi_quick_free_found(struct tmi_shard *shard, void *p,
+                                                     uint64_t tag)
+{
+    if (TMI_UNLIKELY(shard->turn != tmi_load_relaxed(&tmi_tracer.turn))) {
+        return TMI_QUICK_UNKNOWN;
+    }
+    tmi_tracer_inside();
+    struct tmi_cell *cell = tmi_quick_find_tag(shard, tag, tmi_block_of(p));
+    if (TMI_UNLIKELY(cell == NULL) || tmi_shard_is_at_peak(shard)) {
+        tmi_tracer_leave(shard);
+        return TMI_QUICK_UNKNOWN;
+    }
+    return tmi_quick_free_in(shard, cell, p, tag);
 }
 
 #endif

@@ -2,14 +2,13 @@
 /* See trace/route.h. */
 #include "trace/route.h"
 
+#include <string.h>
+
 #include "base/errno.h"
 #include "trace/memory.h"
 #include "trace/tree.h"
 
 #define LOCATION_MASK ((1u << TMI_ROUTE_LOCATION_BITS) - 1)
-
-/* Misses that a table sees, to each of its entries, before it is doubled. */
-#define MISSES_BORNE 2
 
 static size_t size_of(const struct tmi_routes *routes)
 {
@@ -39,7 +38,7 @@ static TMI_COLD void grow(struct tmi_routes *routes)
     routes->known = known;
     routes->shift--;
     for (size_t i = 0; i < n; i++) {
-        *tmi_routes_place(routes, old[i].route, old[i].outer) = old[i];
+        *tmi_routes_place(routes, old[i].route, old[i].leaf.from) = old[i];
     }
     if (old != routes->first) {
         tmi_memory_unmap(old, n * sizeof *old);
@@ -49,24 +48,32 @@ static TMI_COLD void grow(struct tmi_routes *routes)
 /* From `node` inwards, along the locations of one word: the outermost is the lowest. */
 static uint32_t go_along(uint32_t node, uint64_t word)
 {
-    for (; word > 1; word >>= TMI_ROUTE_LOCATION_BITS) {
+    for (; word != 0; word >>= TMI_ROUTE_LOCATION_BITS) {
         node = tmi_tree_child(node, (uint32_t)word & LOCATION_MASK);
     }
     return node;
 }
 
-TMI_NOINLINE uint32_t tmi_routes_learn(struct tmi_routes *routes, struct tmi_route route,
-                                       uint32_t outer)
+void tmi_routes_forget(struct tmi_routes *routes)
+{
+    memset(routes->known, 0, size_of(routes) * sizeof *routes->known);
+}
+
+TMI_NOINLINE struct tmi_leaf *tmi_routes_learn(struct tmi_routes *routes,
+                                               struct tmi_route route, uint32_t from)
 {
     int saved = tmi_errno_get();
-    uint32_t node = go_along(go_along(outer, route.last), route.before);
-    if (TMI_UNLIKELY(++routes->missed > MISSES_BORNE * size_of(routes))) {
+    uint32_t node = go_along(go_along(from, route.outer), route.inner);
+    if (TMI_UNLIKELY(++routes->missed > size_of(routes))) {
         grow(routes);
     }
-    if (!(node & TMI_TREE_CUT)) { /* there may be room for its nodes some time */
-        *tmi_routes_place(routes, route, outer) =
-            (struct tmi_known_route){route, outer, node};
+    struct tmi_leaf *leaf = &routes->cut; /* there may be room for its nodes some time */
+    if (!(node & TMI_TREE_CUT)) {
+        struct tmi_known_route *place = tmi_routes_place(routes, route, from);
+        place->route = route;
+        leaf = &place->leaf;
     }
+    *leaf = (struct tmi_leaf){0, node, from};
     tmi_errno_set(saved);
-    return node;
+    return leaf;
 }

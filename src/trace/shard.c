@@ -30,7 +30,12 @@ static const struct tmi_cell not_kept[1];
 
 struct tmi_shard *tmi_shard_new(void)
 {
-    return tmi_memory_map(sizeof(struct tmi_shard));
+    struct tmi_shard *shard = tmi_memory_map(sizeof *shard);
+    if (shard != NULL) {
+        tmi_laststack_init(&shard->last);
+        shard->age = 1;
+    }
+    return shard;
 }
 
 static void free_chunk(struct tmi_shard *shard, struct tmi_cell *chunk)
@@ -85,17 +90,25 @@ static void pass(struct tmi_shard *shard, enum tmi_cut cut, uint64_t number)
     tmi_store_release(&shard->past[cut], number);
 }
 
+/* While a program grows, all is forgotten after every few that were learned: not all is
+ * emptied then. */
+static void forget_taught(struct tmi_quick_site *sites, size_t bytes, uint64_t *taught)
+{
+    for (; *taught != 0; *taught &= *taught - 1) {
+        size_t part = (size_t)__builtin_ctzll(*taught);
+        memset((char *)sites + bytes / 64 * part, 0, bytes / 64);
+    }
+}
+
 static void forget_quick(struct tmi_shard *shard)
 {
-    if (shard->taught_count > TMI_QUICK_FEW) {
-        memset(shard->by_caller, 0, sizeof shard->by_caller);
-        memset(shard->by_tag, 0, sizeof shard->by_tag);
-        shard->taught_count = 0;
-    }
-    while (shard->taught_count > 0) {
-        *shard->taught[--shard->taught_count] = (struct tmi_quick_site){0};
-    }
+    forget_taught(shard->by_caller, sizeof shard->by_caller, &shard->callers_taught);
+    forget_taught(shard->by_tag, sizeof shard->by_tag, &shard->tags_taught);
     shard->rest_cell = NULL;
+    if (++shard->age > TMI_QUICK_AGE_MOST) { /* notes of the ages to come are void */
+        shard->age = 1;
+        tmi_laststack_forget(&shard->last);
+    }
 }
 
 /* A cut whose number is not yet the turn's is one that others cannot know of. */

@@ -45,19 +45,20 @@
 #include "trace/stackrange.h"
 #include "trace/totals.h"
 
-#define TMI_SHARD_CHUNK   32
-#define TMI_SHARD_KNOWN   256
-#define TMI_QUICK_CALLERS 256
-#define TMI_QUICK_TAGS    1024
-#define TMI_QUICK_FEW     128
+#define TMI_SHARD_CHUNK    32
+#define TMI_SHARD_KNOWN    256
+#define TMI_QUICK_CALLERS  256
+#define TMI_QUICK_TAGS     1024
+#define TMI_QUICK_AGE_MOST 0xffffu
 
+/* What malloc needs of it lies together, and what free needs. */
 struct tmi_cell {
     uint64_t alloc_bytes;
     uint64_t alloc_blocks;
+    uint64_t tag; /* as the site's blocks have it in their seals */
     uint64_t free_bytes;
     uint64_t free_blocks;
     uint64_t temporary_blocks;
-    uint64_t tag; /* as the site's blocks have it in their seals */
 };
 
 /* epoch:32 | first id of that epoch:32; equal stamps mean equal epochs. */
@@ -108,12 +109,13 @@ struct tmi_shard {
     tmi_stamp stamp;
     int64_t trigger; /* falling from more, it may be the process's peak; owner only */
     uint32_t directory_len;
-    uint32_t generation; /* of the known return addresses below; owner only */
+    uint32_t generation; /* of what is known below of return addresses; owner only */
 
     struct tmi_quick_site by_caller[TMI_QUICK_CALLERS]; /* owner only */
     struct tmi_quick_site by_tag[TMI_QUICK_TAGS];       /* owner only */
-    struct tmi_quick_site *taught[TMI_QUICK_FEW]; /* owner only: which of them, if few */
-    size_t taught_count;                          /* owner only */
+    uint64_t callers_taught; /* owner only: a bit for each 64th of them that has any */
+    uint64_t tags_taught;
+    uint64_t age; /* owner only: of what notes of stacks say, see trace/quick.h */
 
     struct tmi_cell **directory;  /* owner only */
     struct tmi_row *rows;         /* atomic */

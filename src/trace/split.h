@@ -43,11 +43,10 @@ struct tmi_split_known {
 };
 
 struct tmi_split {
-    uint32_t changes;    /* atomic */
-    uint32_t generation; /* of the addresses known below */
-    int64_t others;      /* atomic */
-    int64_t high;        /* of the whole, in the stretches that are closed */
-    int64_t high_of_0;   /* of domain 0, likewise */
+    uint32_t changes;  /* atomic */
+    int64_t others;    /* atomic */
+    int64_t high;      /* of the whole, in the stretches that are closed */
+    int64_t high_of_0; /* of domain 0, likewise */
     struct tmi_part *pieces[TMI_SPLIT_PIECES]; /* atomic; by slot / TMI_SPLIT_PIECE */
     struct tmi_split_known known[TMI_SPLIT_KNOWN];
 };

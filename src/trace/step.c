@@ -15,10 +15,17 @@
 #include "trace/route.h"
 #include "trace/tree.h"
 
-#define FIRST_ENTRIES 1024
+#define FIRST_PLACES 1024
+
+/* The first entry's: no return address. */
+#define NOBODY ((struct tmi_step_entry){.pc = 1})
+
+/* One in so many entries is used at most: then one look-up in twelve goes on to a second
+ * entry, which takes more than its instructions as it cannot be foreseen. */
+#define ROOM_FOR_ONE 4
 
 /* The table before there is one: nothing is in it. */
-static struct tmi_step_table none = {.entries = {{0, 0}}};
+static struct tmi_step_table none = {.entries = {{.pc = 1}, {.pc = 0}}};
 
 struct tmi_step_table *tmi_step_table = &none;
 
@@ -63,17 +70,23 @@ static tmi_step pack(const struct tmi_rule *rule, uint32_t location, uintptr_t p
 /* The entry of `pc`, or the free one where it goes. */
 static struct tmi_step_entry *probe(struct tmi_step_table *table, uintptr_t pc)
 {
-    struct tmi_step_entry *entry = &table->entries[pc & table->mask];
+    struct tmi_step_entry *entry = (struct tmi_step_entry *)tmi_step_place(table, pc);
     while (entry->pc != 0 && entry->pc != pc) {
         entry++;
     }
     return entry;
 }
 
-/* How many entries there are: as many more as are used at most, for the last to go on. */
+/* How many entries probes begin at. */
+static size_t places_of(const struct tmi_step_table *table)
+{
+    return table->bits / 2 + 1;
+}
+
+/* How many there are: as many more as are used at most, for the last to go on. */
 static size_t entries_of(const struct tmi_step_table *table)
 {
-    return table->mask + 1 + (table->mask + 1) / 2 + 1;
+    return places_of(table) + places_of(table) / ROOM_FOR_ONE + 2;
 }
 
 static size_t bytes_of(const struct tmi_step_table *table)
@@ -84,19 +97,20 @@ static size_t bytes_of(const struct tmi_step_table *table)
 static bool make_room_locked(void)
 {
     struct tmi_step_table *old = tmi_step_table;
-    if (2 * (old->used + 1) <= old->mask + 1) {
+    if (ROOM_FOR_ONE * (old->used + 1) <= places_of(old)) {
         return true;
     }
-    struct tmi_step_table head = {
-        .mask = (old == &none ? FIRST_ENTRIES : 2 * (old->mask + 1)) - 1};
+    size_t places = old == &none ? FIRST_PLACES : 2 * places_of(old);
+    struct tmi_step_table head = {.bits = 2 * (places - 1)};
     struct tmi_step_table *table = tmi_memory_map(bytes_of(&head));
     if (table == NULL) {
         return false;
     }
     if (old != &none) { /* else it may remain nearly empty */
-        tmi_sys_touch(table, sizeof head + (head.mask + 1) * sizeof *table->entries);
+        tmi_sys_touch(table, sizeof head + places * sizeof *table->entries);
     }
-    table->mask = head.mask;
+    *table = head;
+    table->entries[0] = NOBODY;
     for (size_t i = 0; old != &none && i < entries_of(old); i++) {
         if (old->entries[i].step != 0) {
             *probe(table, old->entries[i].pc) = old->entries[i];

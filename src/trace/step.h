@@ -4,7 +4,7 @@
  * that was ever met, in one word beside the address, so that a step costs one look-up in
  * a line of cache:
  *
- *     table    pc & mask -> { pc, step }     open addressing, 16 bytes an entry
+ *     table    pc & bits -> { pc, step }     open addressing, 16 bytes an entry
  *     step     location:32 | rbp:7 | fast:2 | cfa:20 | kind:3     from the top bit down
  *
  * Offsets are signed and in words of 8 bytes, so the cfa's is one of bytes where it
@@ -37,8 +37,14 @@ struct tmi_step_entry {
     tmi_step step; /* atomic; 0: not known */
 };
 
+/*
+ * `bits` of a return address say where a probe begins: they leave out the lowest one, so
+ * that eight times them is the distance in bytes, without a shift. A probe may end behind
+ * those entries. Nobody's is the first: it never is free, so a pc of 0, which ends a
+ * stack, is looked for further on, and not found.
+ */
 struct tmi_step_table {
-    size_t mask; /* of the entries where a probe begins; it may end behind them */
+    size_t bits;
     size_t used;
     struct tmi_step_entry entries[];
 };
@@ -89,27 +95,36 @@ void tmi_step_forget_gone(void);
  */
 void tmi_step_tell_no_table(void);
 
-/* The step of `pc` in a table; 0: it has none yet, or pc is 0: then what is found is a
- * free entry, which somebody may be filling. */
-TMI_INLINE tmi_step tmi_step_look_up(const struct tmi_step_entry *entries, size_t mask,
-                                     uintptr_t pc)
+TMI_INLINE const struct tmi_step_entry *tmi_step_place(const struct tmi_step_table *table,
+                                                       uintptr_t pc)
 {
-    size_t at = pc & mask;
+    const char *entries = (const char *)table->entries;
+    return (const struct tmi_step_entry *)(entries + 8 * (pc & table->bits));
+}
+
+/* Of a pc that is not at its place: what is further on. */
+TMI_INLINE tmi_step tmi_step_further(const struct tmi_step_entry *entry, uintptr_t pc)
+{
     uintptr_t found;
-    while (TMI_UNLIKELY((found = tmi_load_acquire(&entries[at].pc)) != pc)) {
-        if (found == 0) {
-            return 0;
-        }
-        at++;
-    }
-    return TMI_UNLIKELY(pc == 0) ? 0 : tmi_load_relaxed(&entries[at].step);
+    do {
+        entry++;
+        found = tmi_load_acquire(&entry->pc);
+    } while (found != pc && found != 0);
+    return found == 0 ? 0 : tmi_load_relaxed(&entry->step);
+}
+
+/* The step of `pc` in a table; 0: it has none yet, or pc is 0. */
+TMI_INLINE tmi_step tmi_step_look_up(const struct tmi_step_table *table, uintptr_t pc)
+{
+    const struct tmi_step_entry *entry = tmi_step_place(table, pc);
+    return TMI_LIKELY(tmi_load_acquire(&entry->pc) == pc) ? tmi_load_relaxed(&entry->step)
+                                                          : tmi_step_further(entry, pc);
 }
 
 /* 0: it was not met yet, or is none of a module. */
 TMI_INLINE tmi_step tmi_step_known(uintptr_t pc)
 {
-    const struct tmi_step_table *table = tmi_load_acquire(&tmi_step_table);
-    return tmi_step_look_up(table->entries, table->mask, pc);
+    return tmi_step_look_up(tmi_load_acquire(&tmi_step_table), pc);
 }
 
 TMI_INLINE tmi_step tmi_step_find(uintptr_t pc)

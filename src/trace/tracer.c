@@ -33,6 +33,7 @@ struct tmi_tracer tmi_tracer TMI_READ_MOSTLY = {
 };
 
 static int64_t lease_of_shard; /* set before tracing first starts */
+static uint32_t generation;    /* atomic */
 
 static struct tmi_index sites; /* key: flags:16 domain:16 node:32 */
 
@@ -53,6 +54,8 @@ void tmi_tracer_set_mode(int32_t mode)
     bool by_caller = mode == 1 && tmi_sample_period == 0;
     tmi_store_relaxed(&tmi_tracer.caller_below, by_caller ? small : 0);
     tmi_store_relaxed(&tmi_tracer.traced_below, mode > TMI_MODE_OFF ? small : 0);
+    tmi_store_relaxed(&tmi_tracer.takes_all,
+                      mode > 1 && tmi_sample_period == 0 && tmi_capture_is_fast());
 }
 
 static uint64_t site_key(uint32_t node, uint32_t domain)
@@ -102,7 +105,7 @@ int tmi_tracer_start(int nframe)
     if (tmi_tracer.mode <= TMI_MODE_OFF) {
         tmi_sys_barrier_announce();
         tmi_capture_unknown(); /* exists from now on, also when memory runs out */
-        tmi_tracer_modules_changed();
+        tmi_tracer_modules_changed(NULL);
         begin_epoch_locked();
         tmi_tracer_set_mode(nframe);
     }
@@ -178,6 +181,21 @@ uint64_t tmi_tracer_live_blocks(void)
     return (int64_t)blocks > 0 ? blocks : 0;
 }
 
+/* Owner: what was remembered of return addresses holds for one generation. */
+static void look_for_unloads(struct tmi_shard *shard)
+{
+    uint32_t present = tmi_load_relaxed(&generation);
+    if (TMI_LIKELY(shard->generation == present)) {
+        return;
+    }
+    memset(shard->known, 0, sizeof shard->known);
+    if (shard->split != NULL) {
+        memset(shard->split->known, 0, sizeof shard->split->known);
+    }
+    tmi_laststack_drop(&shard->last);
+    shard->generation = present;
+}
+
 bool tmi_tracer_catch_up(struct tmi_shard *shard)
 {
     uint64_t turn = tmi_load_acquire(&tmi_tracer.turn);
@@ -188,6 +206,7 @@ bool tmi_tracer_catch_up(struct tmi_shard *shard)
     if (shard->stamp != stamp) {
         tmi_shard_begin(shard, stamp, lease_of_shard);
     }
+    look_for_unloads(shard);
     tmi_shard_look(shard, turn);
     shard->turn = turn;
     tmi_signal_fence(); /* a handler may change the domain before, or after */
@@ -254,15 +273,18 @@ static uint32_t site_of(const struct tmi_shard *shard, uint32_t node, uint32_t d
     return id;
 }
 
-void tmi_tracer_modules_changed(void)
+void tmi_tracer_modules_changed(struct tmi_shard *shard)
 {
     int saved = tmi_errno_get();
     if (tmi_module_refresh()) {
         tmi_step_forget_gone();
-        tmi_add_relaxed(&tmi_tracer.generation, 1);
+        tmi_add_relaxed(&generation, 1);
         tmi_lock(TMI_LOCK_CUTS);
         tmi_store_release(&tmi_tracer.turn, tmi_tracer.turn + 1);
         tmi_unlock(TMI_LOCK_CUTS);
+    }
+    if (shard != NULL) {
+        look_for_unloads(shard);
     }
     tmi_errno_set(saved);
 }
@@ -323,26 +345,19 @@ static bool is_wrapper(struct tmi_shard *shard, uintptr_t pc)
 }
 
 /* The loader's allocations are a sign that modules may have changed. */
-static void look_for_loader(uintptr_t caller)
+static void look_for_loader(struct tmi_shard *shard, uintptr_t caller)
 {
     if (TMI_UNLIKELY(tmi_module_is_loader(caller))) {
-        tmi_tracer_modules_changed();
+        tmi_tracer_modules_changed(shard);
     }
 }
 
-/*
- * With one frame: the newest one outside of allocation wrappers; 0: there are only such.
- * What is remembered of return addresses holds for one generation.
+/* With one frame: the newest one outside of allocation wrappers; 0: there are only such.
  */
 static uintptr_t newest_outside(struct tmi_shard *shard, uintptr_t caller,
                                 const uintptr_t *frame)
 {
-    look_for_loader(caller);
-    uint32_t generation = tmi_load_relaxed(&tmi_tracer.generation);
-    if (TMI_UNLIKELY(shard->generation != generation)) {
-        memset(shard->known, 0, sizeof shard->known);
-        shard->generation = generation;
-    }
+    look_for_loader(shard, caller);
     return is_wrapper(shard, caller) ? tmi_capture_outside(shard, frame, is_wrapper)
                                      : caller;
 }
@@ -384,15 +399,7 @@ TMI_NOINLINE uint32_t tmi_tracer_site_of_stack(struct tmi_shard *shard, uintptr_
 static struct tmi_split_known *known_in(struct tmi_split *split, uintptr_t key,
                                         uint32_t domain)
 {
-    uint32_t generation = tmi_load_relaxed(&tmi_tracer.generation);
-    if (split == NULL || key == 0) {
-        return NULL;
-    }
-    if (split->generation != generation) {
-        memset(split->known, 0, sizeof split->known);
-        split->generation = generation;
-    }
-    return tmi_split_known(split, key, domain);
+    return split == NULL || key == 0 ? NULL : tmi_split_known(split, key, domain);
 }
 
 static uint32_t find_site_in(struct tmi_shard *shard, uintptr_t key, uint32_t node,
@@ -426,9 +433,7 @@ TMI_NOINLINE uint32_t tmi_tracer_site_in(struct tmi_shard *shard, uintptr_t call
         key = is_kept ? outside : 0;
         node = is_kept ? 0 : tmi_capture_caller(outside != 0 ? outside : caller);
     } else {
-        look_for_loader(caller);
-        uint32_t generation = tmi_load_relaxed(&tmi_tracer.generation);
-        node = tmi_capture_stack(shard, frame, generation);
+        node = tmi_tracer_node(shard, caller, frame);
         key = node;
     }
     uint32_t site = find_site_in(shard, key, node, domain);

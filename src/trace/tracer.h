@@ -13,12 +13,13 @@
  * shard and the tracer compare in one instruction.
  *
  * `mode` is TMI_MODE_BOOT until the first allocation of the process, then 0 (off) or the
- * number of frames to keep. `generation` counts unloads of modules: what a thread
- * remembers of return addresses holds for one generation. `turn` moves with each epoch,
- * each generation and each cut (trace/cut.h), after them: as long as a shard has seen the
- * present one there is nothing that its owner has to look at. It is one word, of which no
- * thread sees an older value after another one told it of a newer; a thread that is ahead
- * of it, because it sees a stamp before its turn, does not trace until the turn has come.
+ * number of frames to keep. A generation ends with each unload of modules: what a thread
+ * remembers of return addresses, its last stack too, holds for one. `turn` moves with
+ * each epoch, each generation and each cut (trace/cut.h), after them: as long as a shard
+ * has seen the present one there is nothing that its owner has to look at. It is one
+ * word, of which no thread sees an older value after another one told it of a newer; a
+ * thread that is ahead of it, because it sees a stamp before its turn, does not trace
+ * until the turn has come.
  *
  * Domains stay off the quick way: while another one than 0 is in force for a thread its
  * shard is not up to date with any turn, so that each operation enters by the slow way;
@@ -39,13 +40,14 @@
 #include "trace/module.h"
 #include "trace/shard.h"
 #include "trace/thread.h"
+#include "trace/walk.h"
 
 #define TMI_MODE_BOOT (-1)
 #define TMI_MODE_OFF  0
 
 struct tmi_tracer {
     int32_t mode;        /* atomic; tmi_tracer_set_mode */
-    uint32_t generation; /* atomic */
+    uint32_t takes_all;  /* atomic; whole stacks of all blocks, walked the fast way */
     tmi_stamp stamp;     /* atomic; changes under TMI_LOCK_TRACER, _SITES and _CUTS */
     uint64_t turn;       /* atomic; epoch:32 count:32; never 0 */
     size_t plain_below;  /* atomic; below this many bytes malloc need not look further:
@@ -139,8 +141,19 @@ TMI_INLINE void tmi_tracer_leave(struct tmi_shard *shard)
  * Modules may have been unloaded: what was remembered of their addresses must not outlive
  * them. Called when the dynamic loader allocates, which it does before it maps a module,
  * perhaps to where another one was; its own calls are never remembered, so each is seen.
+ * `shard`: the caller's, if he is in one.
  */
-void tmi_tracer_modules_changed(void);
+void tmi_tracer_modules_changed(struct tmi_shard *shard);
+
+/* Where the fast way finds the node of this thread's stack: 0 when it cannot. */
+TMI_INLINE struct tmi_leaf *tmi_tracer_leaf(struct tmi_shard *shard, uintptr_t caller,
+                                            const uintptr_t *frame)
+{
+    if (TMI_UNLIKELY(tmi_module_is_loader(caller))) {
+        tmi_tracer_modules_changed(shard);
+    }
+    return tmi_laststack_quickly(&shard->last, frame, false);
+}
 
 /*
  * The node of this thread's stack. The loader's allocations are a sign that modules may
@@ -150,9 +163,9 @@ TMI_INLINE uint32_t tmi_tracer_node(struct tmi_shard *shard, uintptr_t caller,
                                     const uintptr_t *frame)
 {
     if (TMI_UNLIKELY(tmi_module_is_loader(caller))) {
-        tmi_tracer_modules_changed();
+        tmi_tracer_modules_changed(shard);
     }
-    return tmi_capture_stack(shard, frame, tmi_load_relaxed(&tmi_tracer.generation));
+    return tmi_capture_stack(shard, frame);
 }
 
 /* Where the site of a return address is remembered, if it is. */
@@ -173,8 +186,7 @@ TMI_INLINE uint32_t tmi_tracer_site(struct tmi_shard *shard, uintptr_t caller,
         return tmi_tracer_site_of_stack(shard, caller, frame);
     }
     const struct tmi_known_site *known = tmi_tracer_known(shard, caller);
-    if (TMI_LIKELY(known->key == caller &&
-                   shard->generation == tmi_load_relaxed(&tmi_tracer.generation))) {
+    if (TMI_LIKELY(known->key == caller)) {
         return known->site;
     }
     return tmi_tracer_site_of_caller(shard, caller, frame);

@@ -20,6 +20,7 @@
 #include "../support/random.h"
 #include "trace/module.h"
 #include "trace/tree.h"
+#include "trace/walk.h"
 
 extern const char rsp8[], rsp16[], rsp48[], rsp48_saved[], rbp16[], deref[], end[];
 extern const char rbx[], signal_return[];
@@ -168,28 +169,35 @@ static void expect_model(uint32_t node)
     cr_assert_eq(node, 0, "more than %zu frames", model.n);
 }
 
-static uint32_t capture_at(struct tmi_laststack *last, const struct tmi_state *now,
-                           uint32_t generation)
+/* From a function that was called there: its frame has rbp and the return address. What
+ * lay there before lies there again afterwards. */
+static uint32_t capture_at(struct tmi_laststack *last, const struct tmi_state *now)
 {
-    return tmi_laststack_capture(last, now->pc, now->sp, now->rbp, generation);
+    uintptr_t *frame = (uintptr_t *)now->sp - 2;
+    uintptr_t before[] = {frame[0], frame[1]};
+    frame[0] = now->rbp;
+    frame[1] = now->pc;
+    uint32_t node = tmi_laststack_capture(last, frame)->node;
+    memcpy(frame, before, sizeof before);
+    return node;
 }
 
-static void capture(struct tmi_laststack *last, uint32_t generation)
+static void capture(struct tmi_laststack *last)
 {
-    expect_model(capture_at(last, &model.frames[model.n - 1], generation));
+    expect_model(capture_at(last, &model.frames[model.n - 1]));
 }
 
 static struct tmi_laststack *new_laststack(void)
 {
     struct tmi_laststack *last = calloc(1, sizeof *last);
     cr_assert_not_null(last);
+    tmi_laststack_init(last);
     return last;
 }
 
 Test(laststack, whatever_the_stack_was_before)
 {
     struct tmi_laststack *last = new_laststack();
-    uint32_t generation = 1;
     seed = 20;
     for (int round = 0; round < 400000; round++) {
         if (round % 64 == 0 || model.n > DEEPEST - 8) {
@@ -203,9 +211,12 @@ Test(laststack, whatever_the_stack_was_before)
         for (uint64_t come = random_below(&seed, 7); come > 0; come--) {
             push_any();
         }
-        generation += random_below(&seed, 200) == 0;
-        for (uint64_t times = random_below(&seed, 3); times > 0; times--) {
-            capture(last, generation);
+        if (random_below(&seed, 200) == 0) {
+            tmi_laststack_drop(last);
+        }
+        uint64_t times = random_below(&seed, random_below(&seed, 50) == 0 ? 60 : 3);
+        for (; times > 0; times--) {
+            capture(last);
         }
     }
     free(last);
@@ -213,12 +224,36 @@ Test(laststack, whatever_the_stack_was_before)
 
 /* ---- one by one: each of the conditions in laststack.h ---------------------------- */
 
-/* A stack that is kept: captured until a repetition makes all of it be. */
+/* A stack that is kept: captured until one frame after the other is, and once more. */
 static void settle(struct tmi_laststack *last)
 {
-    for (int i = 0; i < 4; i++) {
-        capture(last, 1);
+    for (int i = 0; i < TMI_WALK_LOOK_EVERY * (TMI_ROUTE_MOST + 2); i++) {
+        capture(last);
     }
+}
+
+Test(laststack, what_stays_is_kept_soon)
+{
+    struct tmi_laststack *last = new_laststack();
+    begin(0, 0);
+    for (int i = 0; i < 20; i++) {
+        push(i % 3 == 0 ? rsp48_saved : rsp16);
+    }
+    settle(last);
+    struct tmi_state newest = model.frames[model.n - 1];
+    cr_assert_eq((size_t)(last->newest - last->frames), model.n - 1);
+    cr_assert_eq(last->newest->state.pc, newest.pc);
+    cr_assert_eq(last->newest->state.sp, newest.sp);
+    uint32_t node = last->newest->leaf.node;
+    push(rsp8); /* once is not often */
+    capture(last);
+    cr_assert_eq(last->newest->leaf.node, node);
+    tmi_laststack_drop(last);
+    cr_assert_lt(last->newest, last->frames);
+    model.n--;
+    settle(last);
+    cr_assert_eq(last->newest->leaf.node, node, "the same node as before");
+    free(last);
 }
 
 /* Below a frame with alloca the same return addresses lie at the same places. */
@@ -266,7 +301,7 @@ Test(laststack, another_rbp_leads_elsewhere)
         if (round >= 10) {
             push(rsp16); /* needs rbp only for the frame outside of it */
         }
-        capture(last, 1);
+        capture(last);
     }
     free(last);
 }
@@ -379,7 +414,7 @@ Test(laststack, own_frames)
         model.n = 3;
         settle(last);
         model.n = 1;
-        expect_model(capture_at(last, &own, 1));
+        expect_model(capture_at(last, &own));
     }
     free(last);
 }
@@ -395,8 +430,8 @@ Test(laststack, a_frame_for_others)
     struct tmi_state strange = lay_out(rsp16, &model.frames[2]);
     strange.pc = (uintptr_t)rbx;
     struct tmi_state inner = lay_out(rsp16, &strange);
-    cr_assert_eq(capture_at(last, &inner, 1), 0);
-    cr_assert_eq(capture_at(last, &strange, 1), 0);
+    cr_assert_eq(capture_at(last, &inner), 0);
+    cr_assert_eq(capture_at(last, &strange), 0);
     settle(last);
     free(last);
 }
@@ -410,13 +445,13 @@ Test(laststack, a_loop_is_no_stack)
         struct tmi_state s = {(uintptr_t)rbp16, sp, sp - 16 - 8 * (uintptr_t)below};
         write_word(s.rbp, s.rbp);
         write_word(s.rbp + 8, s.pc);
-        cr_assert_eq(capture_at(last, &s, 1), 0);
+        cr_assert_eq(capture_at(last, &s), 0);
     }
     uintptr_t sp = (uintptr_t)&areas[1][1000];
     struct tmi_state s = {(uintptr_t)signal_return, sp, 0};
     write_word(sp + 168, s.pc - 1);
     write_word(sp + 160, sp);
-    cr_assert_eq(capture_at(last, &s, 1), 0);
+    cr_assert_eq(capture_at(last, &s), 0);
     free(last);
 }
 
@@ -449,8 +484,9 @@ Test(laststack, recursion)
     for (size_t i = 0; i < sizeof depths / sizeof *depths; i++) {
         size_t depth = depths[i];
         struct tmi_state s = {(uintptr_t)rsp8, (uintptr_t)(stack + words - depth), 0};
-        for (int times = 0; times < 2; times++) {
-            uint32_t node = capture_at(last, &s, (uint32_t)i);
+        tmi_laststack_drop(last);
+        for (int times = 0; times < 20; times++) {
+            uint32_t node = capture_at(last, &s);
             size_t frames = depth + 1;
             cr_assert_eq(node == 0 ? 0 : tmi_tree_depth(node),
                          frames <= TMI_TREE_DEPTH_MOST ? frames : 0, "%zu", depth);

@@ -140,12 +140,7 @@ Test(quick, a_clear_a_stop_and_an_unload_make_it_forget)
 
 Test(quick, it_forgets_however_much_it_knows)
 {
-    static const uintptr_t many[] = {1,
-                                     30,
-                                     TMI_QUICK_FEW - 1,
-                                     TMI_QUICK_FEW,
-                                     TMI_QUICK_FEW + 1,
-                                     TMI_QUICK_CALLERS - 1};
+    static const uintptr_t many[] = {1, 3, 4, 5, 63, 64, 65, TMI_QUICK_CALLERS - 1};
     begin(65536);
     for (size_t i = 0; i < sizeof many / sizeof *many; i++) {
         for (uintptr_t k = 0; k < many[i]; k++) {
@@ -158,6 +153,58 @@ Test(quick, it_forgets_however_much_it_knows)
             cr_assert_null(tmi_quick_alloc(make_base(100), 100, first_caller + k));
         }
     }
+}
+
+/* A block's tag is its site's number, and that leads to the cell. */
+Test(quick, what_free_does_not_know_is_found_by_its_number)
+{
+    struct tmi_shard *shard = begin(65536);
+    void *p = make(100, first_caller);
+    make(5000, first_caller); /* else p would be freed from the peak */
+    uint64_t tag = tmi_block_tag(tmi_block_of(p));
+    cr_assert_null(tmi_quick_find_tag(shard, tag ^ 1, tmi_block_of(p)), "no tag");
+    uint64_t none = tmi_block_tag_of(1000000);
+    cr_assert_null(tmi_quick_find_tag(shard, none, tmi_block_of(p)), "no site's");
+    struct tmi_block other = {.size_domain = (uint64_t)1 << TMI_BLOCK_SIZE_BITS | 100};
+    cr_assert_null(tmi_quick_find_tag(shard, tag, &other), "of another domain");
+    tmi_add_release(&tmi_tracer.turn, 1);
+    cr_assert_eq(tmi_quick_free_found(shard, p, tag), TMI_QUICK_UNKNOWN, "another turn");
+    unmake(make(10000, first_caller + 1)); /* the peak is behind: all is forgotten */
+    make(1, first_caller);
+    cr_assert_eq(tmi_quick_free(shard, p, tag), TMI_QUICK_UNKNOWN);
+    cr_assert_eq(tmi_self.shard, shard, "left as it was found");
+    cr_assert_eq(tmi_quick_free_found(shard, p, tag), TMI_QUICK_DONE);
+    cr_assert_eq(tmi_self.shard, shard);
+    void *q = make(100, first_caller);
+    cr_assert_eq(tmi_quick_free(shard, q, tag), TMI_QUICK_DONE, "known by now");
+    struct tmi_cell sum = {0};
+    cr_assert(tmi_read_sites(TMI_CUT_NOW, (uint32_t)tag, &sum, 1));
+    cr_assert_eq(sum.alloc_bytes - sum.free_bytes, 5000 + 1);
+}
+
+/* What is noted of a stack is of one age; after as many as a note can tell apart, it is
+ * forgotten. */
+Test(quick, notes_are_of_an_age)
+{
+    struct tmi_shard *shard = begin(65536);
+    void *p = make(100, first_caller);
+    struct tmi_site site =
+        tmi_tracer_site_of_id((uint32_t)tmi_block_tag(tmi_block_of(p)));
+    struct tmi_leaf leaf = {.node = site.node};
+    struct tmi_cell *cell = tmi_quick_cell(shard, &leaf);
+    cr_assert_not_null(cell);
+    cr_assert_eq(cell->tag, tmi_block_tag(tmi_block_of(p)));
+    leaf.node = 0; /* the note is enough */
+    cr_assert_eq(tmi_quick_cell(shard, &leaf), cell);
+    tmi_add_release(&tmi_tracer.turn, 1);
+    make(100, first_caller);
+    cr_assert_null(tmi_quick_cell(shard, &leaf), "of another age");
+    shard->age = TMI_QUICK_AGE_MOST;
+    shard->last.routes.known[5].leaf.note = 7 << 16 | 1; /* of an age that comes again */
+    tmi_add_release(&tmi_tracer.turn, 1);
+    make(100, first_caller);
+    cr_assert_eq(shard->age, 1);
+    cr_assert_eq(shard->last.routes.known[5].leaf.note, 0);
 }
 
 /* The long way has to look whether the process's peak is here. */
