@@ -48,7 +48,7 @@ KEEP static void by_none(void)
 
 KEEP static void by_tmalloc(void)
 {
-    node = tmi_capture_stack(shard, __builtin_frame_address(0), 0);
+    node = tmi_capture_stack(shard, __builtin_frame_address(0));
     STAY();
 }
 
