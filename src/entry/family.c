@@ -122,10 +122,15 @@ TMI_NOINLINE void *tmi_family_trace(void *base, size_t size, uintptr_t caller)
                                     : trace_within(shard, base, size, caller);
 }
 
-/* No stack, or no cell for it: look further. */
+/* The stack's cell is not noted, or there is no stack: look further. */
 static TMI_NOINLINE void *trace_leaf(struct tmi_shard *shard, void *base, size_t size,
-                                     const struct tmi_leaf *leaf, const uintptr_t *frame)
+                                     struct tmi_leaf *leaf)
 {
+    const uintptr_t *frame = __builtin_frame_address(0); /* the other one may be gone */
+    struct tmi_cell *cell = tmi_quick_find_node(shard, leaf);
+    if (TMI_LIKELY(cell != NULL)) {
+        return tmi_quick_count(shard, cell, base, size);
+    }
     uint32_t node = leaf->node != 0 ? leaf->node : tmi_capture_slowly(shard, frame);
     return trace_node(shard, base, size, node);
 }
@@ -140,9 +145,9 @@ TMI_NOINLINE void *tmi_family_trace_stack(void *base, size_t size, uintptr_t cal
     tmi_tracer_inside();
     const uintptr_t *frame = __builtin_frame_address(0); /* as above */
     struct tmi_leaf *leaf = tmi_tracer_leaf(shard, caller, frame);
-    struct tmi_cell *cell = tmi_quick_cell(shard, leaf);
-    return TMI_LIKELY(cell != NULL) ? tmi_quick_count(shard, cell, base, size)
-                                    : trace_leaf(shard, base, size, leaf, frame);
+    return tmi_quick_is_noted(shard, leaf)
+               ? tmi_quick_count(shard, tmi_quick_noted(leaf), base, size)
+               : trace_leaf(shard, base, size, leaf);
 }
 
 TMI_NOINLINE void *tmi_family_trace_outside(void *base, size_t size, uintptr_t caller)

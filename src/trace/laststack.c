@@ -309,9 +309,9 @@ static bool has_room(const struct tmi_laststack *last, const struct tmi_kept_fra
  * Walk outwards from where the capture began, past frames of tmalloc itself, until the
  * stack meets a kept frame from which on it is still the kept one, or ends.
  */
-static struct tmi_leaf *walk(struct tmi_laststack *last)
+static struct tmi_leaf *walk(struct tmi_laststack *last, const uintptr_t *begin)
 {
-    struct tmi_state at = {last->begin[1], (uintptr_t)(last->begin + 2), *last->begin};
+    struct tmi_state at = {begin[1], (uintptr_t)(begin + 2), begin[0]};
     struct tmi_kept_frame *top = last->newest;
     struct tmi_walked_frame *walked = last->walked;
     while (TMI_UNLIKELY(tmi_module_is_own(at.pc))) {
@@ -331,7 +331,7 @@ static struct tmi_leaf *walk(struct tmi_laststack *last)
             last->newest = top = believed;
         }
         if (TMI_UNLIKELY(!has_room(last, top, walked))) {
-            return grow(last) ? walk(last) : give_up(last);
+            return grow(last) ? walk(last, begin) : give_up(last);
         }
         *walked++ = (struct tmi_walked_frame){at, tmi_step_find(at.pc)};
         if (!step_out(walked[-1].step, &walked[-1].state, &at)) {
@@ -344,11 +344,12 @@ static struct tmi_leaf *walk(struct tmi_laststack *last)
     return return_inwards(last, last->frames - 1, walked);
 }
 
-TMI_NOINLINE struct tmi_leaf *tmi_laststack_slowly(struct tmi_laststack *last)
+TMI_NOINLINE struct tmi_leaf *tmi_laststack_slowly(struct tmi_laststack *last,
+                                                   const uintptr_t *frame)
 {
     int saved = tmi_errno_get();
     bool has_room = last->room != 0 || grow(last);
-    struct tmi_leaf *leaf = has_room ? walk(last) : give_up(last);
+    struct tmi_leaf *leaf = has_room ? walk(last, frame) : give_up(last);
     tmi_errno_set(saved);
     return leaf;
 }
@@ -370,9 +371,10 @@ TMI_NOINLINE void tmi_laststack_look(struct tmi_laststack *last,
     }
 }
 
-TMI_NOINLINE struct tmi_leaf *tmi_laststack_by_rbp(struct tmi_laststack *last)
+TMI_NOINLINE struct tmi_leaf *tmi_laststack_by_rbp(struct tmi_laststack *last,
+                                                   const uintptr_t *frame)
 {
-    return tmi_laststack_quickly(last, last->begin, true);
+    return tmi_laststack_quickly(last, frame, true);
 }
 
 struct tmi_leaf *tmi_laststack_capture(struct tmi_laststack *last, const uintptr_t *frame)

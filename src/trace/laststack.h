@@ -81,8 +81,8 @@ struct tmi_laststack {
     struct tmi_kept_frame *newest; /* frames - 1: none */
     const struct tmi_check *proof; /* checks, when reaching it proves all; else NULL */
     struct tmi_check *checks;
-    const uintptr_t *begin; /* of the capture under way: as its argument is */
     uint32_t looks;         /* how often there were new frames */
+    bool by_rbp;            /* the latest stack depended on rbp */
     uintptr_t candidate_pc; /* of the outermost new frame, as it was looked at */
     uintptr_t candidate_sp;
     struct tmi_kept_frame *frames; /* NULL before the first */

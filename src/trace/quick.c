@@ -79,8 +79,7 @@ TMI_INLINE struct tmi_cell *present_cell(const struct tmi_shard *shard, uint32_t
     return TMI_LIKELY(cells != NULL) ? &cells[at % TMI_SHARD_CHUNK] : NULL;
 }
 
-TMI_NOINLINE struct tmi_cell *tmi_quick_cell_of_node(struct tmi_shard *shard,
-                                                     struct tmi_leaf *leaf)
+struct tmi_cell *tmi_quick_find_node(struct tmi_shard *shard, struct tmi_leaf *leaf)
 {
     if (TMI_UNLIKELY(leaf->node == 0 || leaf->node & TMI_TREE_CUT)) {
         return NULL;

@@ -54,17 +54,21 @@ void tmi_quick_learn_caller(struct tmi_shard *shard, uintptr_t pc, uintptr_t sp,
                             uint32_t site);
 void tmi_quick_learn_tag(struct tmi_shard *shard, uint32_t site);
 
-/* By way of the site that the node itself knows, which is then noted. */
-struct tmi_cell *tmi_quick_cell_of_node(struct tmi_shard *shard, struct tmi_leaf *leaf);
-
-/* The cell of a stack's site; NULL: take the long way. */
-TMI_INLINE struct tmi_cell *tmi_quick_cell(struct tmi_shard *shard, struct tmi_leaf *leaf)
+/* Is the cell of a stack's site noted? Then this is it. */
+TMI_INLINE bool tmi_quick_is_noted(const struct tmi_shard *shard,
+                                   const struct tmi_leaf *leaf)
 {
-    uint64_t note = leaf->note;
-    return TMI_LIKELY((uint16_t)note == (uint16_t)shard->age)
-               ? (struct tmi_cell *)(uintptr_t)(note >> 16)
-               : tmi_quick_cell_of_node(shard, leaf);
+    return TMI_LIKELY((uint16_t)leaf->note == (uint16_t)shard->age);
 }
+
+TMI_INLINE struct tmi_cell *tmi_quick_noted(const struct tmi_leaf *leaf)
+{
+    return (struct tmi_cell *)(uintptr_t)(leaf->note >> 16);
+}
+
+/* If not, by way of the site that the node itself knows, and noted; NULL: take the long
+ * way. */
+struct tmi_cell *tmi_quick_find_node(struct tmi_shard *shard, struct tmi_leaf *leaf);
 
 /*
  * Learn what tmi_quick_free() did not know, if it is there: the cell of a live block's

@@ -9,9 +9,10 @@
  *
  * Most code does not use rbp to find its caller, but keeps other things in it, and most
  * functions save it. So rbp is not followed unless some frame turns out to depend on it:
- * then all begins again with it. More new frames than a route has, steps of other kinds,
- * and words that changed are for tmi_laststack_slowly().
- * Locking: none; it belongs to the shard's owner.
+ * then all begins again with it, and the next capture begins with it at once, as code
+ * with frame pointers mostly calls such code. More new frames than a route has, steps of
+ * other kinds, and words that changed are for tmi_laststack_slowly(). Locking: none; it
+ * belongs to the shard's owner.
  */
 #ifndef TMI_WALK_H
 #define TMI_WALK_H
@@ -27,9 +28,9 @@
 /* One in so many captures looks at its outermost new frame. */
 #define TMI_WALK_LOOK_EVERY 8
 
-/* With rbp, and by any step: the capture that is under way, from its beginning. */
-struct tmi_leaf *tmi_laststack_by_rbp(struct tmi_laststack *last);
-struct tmi_leaf *tmi_laststack_slowly(struct tmi_laststack *last);
+/* As tmi_laststack_capture(), with rbp, and by any step. */
+struct tmi_leaf *tmi_laststack_by_rbp(struct tmi_laststack *last, const uintptr_t *frame);
+struct tmi_leaf *tmi_laststack_slowly(struct tmi_laststack *last, const uintptr_t *frame);
 
 /*
  * The outermost new frame, inside of `top`: keep it if it is the one that was looked at
@@ -64,6 +65,7 @@ struct tmi_walk {
     struct tmi_kept_frame *top; /* the newest kept frame that is not inside of `at` */
     struct tmi_state at;
     struct tmi_state before; /* the frame inside of it */
+    bool by_rbp;             /* some step depended on rbp */
 };
 
 enum tmi_walked { TMI_WALK_MET, TMI_WALK_FULL, TMI_WALK_ODD };
@@ -73,6 +75,7 @@ TMI_INLINE bool tmi_walk_step(struct tmi_walk *walk, tmi_step step, const bool b
 {
     uintptr_t cfa = walk->at.sp + (step & TMI_STEP_CFA);
     if (TMI_UNLIKELY(!(step & TMI_STEP_FAST_RSP))) {
+        walk->by_rbp = true;
         cfa = walk->at.rbp + (step & TMI_STEP_CFA);
         if (!by_rbp || !(step & TMI_STEP_FAST_RBP) || cfa <= walk->at.sp) {
             return false;
@@ -126,7 +129,9 @@ TMI_INLINE struct tmi_leaf *tmi_laststack_quickly(struct tmi_laststack *last,
                             .top = last->newest,
                             .at = {frame[1], (uintptr_t)(frame + 2), 0}};
     struct tmi_route route = TMI_ROUTE_EMPTY;
-    last->begin = frame;
+    if (!by_rbp && TMI_UNLIKELY(last->by_rbp)) {
+        return tmi_laststack_by_rbp(last, frame);
+    }
     if (by_rbp) {
         walk.at.rbp = frame[0];
     }
@@ -137,20 +142,23 @@ TMI_INLINE struct tmi_leaf *tmi_laststack_quickly(struct tmi_laststack *last,
     const struct tmi_kept_frame *met = walk.top;
     bool is_met = walked == TMI_WALK_MET;
     if (!by_rbp && TMI_UNLIKELY(walked == TMI_WALK_ODD || (is_met && met->needs_rbp))) {
-        return tmi_laststack_by_rbp(last);
+        return tmi_laststack_by_rbp(last, frame);
+    }
+    if (by_rbp) {
+        last->by_rbp = walk.by_rbp || (is_met && met->needs_rbp);
     }
     if (TMI_UNLIKELY(!is_met)) {
-        return tmi_laststack_slowly(last);
+        return tmi_laststack_slowly(last, frame);
     }
     if (tmi_route_is_empty(route)) {
         return tmi_laststack_stands(last, met->check) ? &walk.top->leaf
-                                                      : tmi_laststack_slowly(last);
+                                                      : tmi_laststack_slowly(last, frame);
     }
     uint32_t from = met->leaf.node;
     struct tmi_known_route *place = tmi_routes_place(&last->routes, route, from);
     __builtin_prefetch(place);
     if (!tmi_laststack_stands(last, met->check)) {
-        return tmi_laststack_slowly(last);
+        return tmi_laststack_slowly(last, frame);
     }
     if (TMI_UNLIKELY(++last->looks % TMI_WALK_LOOK_EVERY == 0)) {
         tmi_laststack_look(last, walk.top, walk.before.pc, walk.before.sp,

@@ -191,14 +191,16 @@ Test(quick, notes_are_of_an_age)
     struct tmi_site site =
         tmi_tracer_site_of_id((uint32_t)tmi_block_tag(tmi_block_of(p)));
     struct tmi_leaf leaf = {.node = site.node};
-    struct tmi_cell *cell = tmi_quick_cell(shard, &leaf);
+    cr_assert_not(tmi_quick_is_noted(shard, &leaf));
+    struct tmi_cell *cell = tmi_quick_find_node(shard, &leaf);
     cr_assert_not_null(cell);
     cr_assert_eq(cell->tag, tmi_block_tag(tmi_block_of(p)));
-    leaf.node = 0; /* the note is enough */
-    cr_assert_eq(tmi_quick_cell(shard, &leaf), cell);
+    cr_assert(tmi_quick_is_noted(shard, &leaf));
+    cr_assert_eq(tmi_quick_noted(&leaf), cell);
     tmi_add_release(&tmi_tracer.turn, 1);
+    cr_assert_null(tmi_quick_find_node(shard, &leaf), "there is something to look at");
     make(100, first_caller);
-    cr_assert_null(tmi_quick_cell(shard, &leaf), "of another age");
+    cr_assert_not(tmi_quick_is_noted(shard, &leaf), "of another age");
     shard->age = TMI_QUICK_AGE_MOST;
     shard->last.routes.known[5].leaf.note = 7 << 16 | 1; /* of an age that comes again */
     tmi_add_release(&tmi_tracer.turn, 1);
