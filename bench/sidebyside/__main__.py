@@ -9,7 +9,7 @@
     picture.py   the same as SVG
 
 Writes pictures, DIR/{time,memory}-{small,real}.svg, and DIR/tables.md, where what could not
-run is named.
+run is named. SIGINT ends it early, with what is complete by then.
 """
 
 import argparse
@@ -45,11 +45,16 @@ def tell(line):
 def run(chosen, works, options):
     timed = os.path.join(os.path.abspath(options.build), "bench", "timed")
     results = {}
-    for work in works:
-        fitting = [m for m in chosen if (work.is_python or not m.python_only) and
-                   not (m.one_process and work.many_processes)]
-        results[work.name] = turns.take_turns(timed, fitting, work, options.turns,
-                                              tell)
+    try:
+        for work in works:
+            fitting = [m for m in chosen if (work.is_python or not m.python_only) and
+                       not (m.one_process and work.many_processes)]
+            results[work.name] = turns.take_turns(timed, fitting, work, options.turns,
+                                                  tell)
+    except KeyboardInterrupt:
+        for work in works:
+            if work.name not in results:
+                work.missing = "interrupted before its last turn"
     tell("")
     return results
 
@@ -63,7 +68,8 @@ def parts(title, results, works, base, names):
     """Tables of small loads and of real programs, time then memory."""
     for figure, of in (("time", lambda s: s.seconds), ("memory", lambda s: s.rss)):
         for kind, wanted in (("small loads", True), ("real programs", False)):
-            own = {w.name: results[w.name] for w in works if w.micro == wanted}
+            own = {w.name: results[w.name] for w in works
+                   if w.micro == wanted and not w.missing}
             if own:
                 yield figure, f"{title[figure]}, {kind}, as a multiple of {base}", \
                     table.cells(own, base, of), names
@@ -95,8 +101,8 @@ def report(results, works, everyone, options):
 def main():
     options = arguments()
     everyone = all_about_modes.all_modes(options.build)
-    works = [w for w in all_about_work.small_loads(options.build) +
-             all_about_work.real_programs() if options.only in w.name]
+    works = [w for w in all_about_work.real_programs() +
+             all_about_work.small_loads(options.build) if options.only in w.name]
     base = [m for m in everyone if m.name == options.base]
     if not base or base[0].missing or not works:
         sys.exit(f"sidebyside: --base has to name a mode that can run: "
@@ -106,7 +112,7 @@ def main():
             mode.missing = "left out by --quick"
     able = [m for m in everyone if not m.missing]
     results = run(able, [w for w in works if not w.missing], options)
-    report(results, [w for w in works if not w.missing], everyone, options)
+    report(results, works, everyone, options)
 
 
 main()

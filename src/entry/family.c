@@ -166,6 +166,17 @@ TMI_NOINLINE void *tmi_family_trace_outside(void *base, size_t size, uintptr_t c
                                     : trace_within(shard, base, size, caller);
 }
 
+/* What malloc chooses by its limits, where the size is above them. */
+static void *trace_as_set(void *base, size_t size, uintptr_t caller)
+{
+    if (TMI_LIKELY(tmi_load_relaxed(&tmi_tracer.takes_all))) {
+        return tmi_family_trace_stack(base, size, caller);
+    }
+    return tmi_load_relaxed(&tmi_tracer.caller_below) != 0
+               ? tmi_family_trace_outside(base, size, caller)
+               : tmi_family_trace(base, size, caller);
+}
+
 /* A block with its distance before the header; NULL when there is no memory. */
 static void *make_aligned(struct tmi_holding holding, size_t align, bool zeroed)
 {
@@ -238,7 +249,7 @@ TMI_INLINE void *alloc_long(size_t size, bool zeroed, uintptr_t caller)
     }
     size_t bytes = size + sizeof(struct tmi_block);
     void *base = zeroed ? tmi_backend_alloc_zeroed(bytes) : tmi_backend_alloc(bytes);
-    return TMI_LIKELY(base != NULL) ? tmi_family_trace(base, size, caller)
+    return TMI_LIKELY(base != NULL) ? trace_as_set(base, size, caller)
                                     : tmi_family_no_memory();
 }
 

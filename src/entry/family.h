@@ -73,8 +73,8 @@ TMI_INLINE void *tmi_family_alloc_any(size_t size, bool zeroed, uintptr_t caller
 }
 
 /*
- * Plain reads of the three limits, each one operand of a compare. A thread may see a
- * start one operation late.
+ * Plain reads of the three limits, each one operand of a compare, and of what is traced
+ * then. A thread may see a start one operation late.
  */
 TMI_INLINE void *tmi_family_alloc(size_t size, bool zeroed)
 {

@@ -11,8 +11,6 @@
  */
 #include "trace/laststack.h"
 
-#include <string.h>
-
 #include "base/errno.h"
 #include "trace/memory.h"
 #include "trace/module.h"
@@ -21,7 +19,7 @@
 
 #define FIRST_ROOM 256u
 
-/* Of more new frames than a route has, so many are not kept. */
+/* Of more new frames than a route has, so many are not kept, if their steps are fast. */
 #define INNERMOST 2
 
 /* No frame further in is kept: a route leads at most to the depth that the tree has. */
@@ -205,6 +203,12 @@ static struct tmi_check *put_checks(struct tmi_check *check,
     return check;
 }
 
+/* A step that trace/walk.h does. */
+static bool is_fast(tmi_step step)
+{
+    return step & (TMI_STEP_FAST_RSP | TMI_STEP_FAST_RBP);
+}
+
 /*
  * Is there room, and is it no frame of tmalloc itself? Where that is the newest one it is
  * skipped, which a match with a kept frame would not do.
@@ -212,9 +216,8 @@ static struct tmi_check *put_checks(struct tmi_check *check,
 static bool may_keep(const struct tmi_laststack *last, size_t frames,
                      const struct tmi_walked_frame *walked)
 {
-    bool is_fast = walked->step & (TMI_STEP_FAST_RSP | TMI_STEP_FAST_RBP);
     return frames <= last->room && frames <= KEPT_MOST &&
-           (is_fast || !tmi_module_is_own(walked->state.pc));
+           (is_fast(walked->step) || !tmi_module_is_own(walked->state.pc));
 }
 
 /* Make a walked frame the newest one that is kept, inside of `outer`. */
@@ -227,7 +230,7 @@ static struct tmi_kept_frame *keep(struct tmi_laststack *last,
     bool by_rbp = kind == TMI_RULE_RBP || kind == TMI_RULE_DEREF;
     bool replaced = tmi_step_rbp(walked->step) != 0 || kind == TMI_RULE_SIGNAL;
     frame->state = walked->state;
-    frame->leaf = (struct tmi_leaf){0, node, outer->leaf.node};
+    frame->leaf = (struct tmi_leaf){0, node, 0};
     frame->needs_rbp = by_rbp || (!replaced && outer->needs_rbp);
     if (TMI_LIKELY(outer >= last->frames)) {
         struct tmi_check *check = put_checks(last->checks + outer->check, walked, outer);
@@ -258,9 +261,13 @@ static struct tmi_leaf *return_inwards(struct tmi_laststack *last,
     if (TMI_UNLIKELY(frames > TMI_TREE_DEPTH_MOST)) {
         return give_up(last);
     }
-    size_t stay = n; /* how many of the walked frames are not kept */
+    size_t stay = 0; /* how many are not kept: those inside of all that is not fast */
+    while (stay < n && is_fast(last->walked[stay].step)) {
+        stay++;
+    }
     if (n > TMI_ROUTE_MOST || top < last->frames) {
-        stay = n < INNERMOST ? n : INNERMOST;
+        size_t most = n > INNERMOST ? INNERMOST : n - 1; /* there is one, or n is 0 */
+        stay = stay < most ? stay : most;
     }
     while (walked-- > last->walked) {
         node = tmi_tree_child(node, tmi_step_location(walked->step));

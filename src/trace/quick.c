@@ -67,25 +67,13 @@ TMI_COLD void tmi_quick_learn_caller(struct tmi_shard *shard, uintptr_t pc, uint
     }
 }
 
-/* The cell of a site, if that is of the epoch that this thread is in, and has been
- * changed since the latest cut. */
-TMI_INLINE struct tmi_cell *present_cell(const struct tmi_shard *shard, uint32_t site)
-{
-    uint32_t at = site - tmi_stamp_first(shard->stamp);
-    if (TMI_UNLIKELY(at / TMI_SHARD_CHUNK >= shard->directory_len)) {
-        return NULL;
-    }
-    struct tmi_cell *cells = shard->directory[at / TMI_SHARD_CHUNK];
-    return TMI_LIKELY(cells != NULL) ? &cells[at % TMI_SHARD_CHUNK] : NULL;
-}
-
 struct tmi_cell *tmi_quick_find_node(struct tmi_shard *shard, struct tmi_leaf *leaf)
 {
     if (TMI_UNLIKELY(leaf->node == 0 || leaf->node & TMI_TREE_CUT)) {
         return NULL;
     }
     uint32_t site = tmi_load_acquire(tmi_node_site(leaf->node)); /* before the turn */
-    struct tmi_cell *cell = present_cell(shard, site);
+    struct tmi_cell *cell = tmi_shard_present_cell(shard, site);
     if (TMI_UNLIKELY(cell == NULL || shard->turn != tmi_load_relaxed(&tmi_tracer.turn))) {
         return NULL;
     }
@@ -101,7 +89,7 @@ TMI_NOINLINE struct tmi_cell *tmi_quick_find_tag(struct tmi_shard *shard, uint64
     struct tmi_cell *cell = NULL;
     if (TMI_LIKELY(tmi_block_is_tag(tag) && tmi_sample_period == 0 &&
                    tmi_block_is_of_domain_0(block))) {
-        cell = present_cell(shard, (uint32_t)tag);
+        cell = tmi_shard_present_cell(shard, (uint32_t)tag);
     }
     if (TMI_LIKELY(cell != NULL)) {
         learn_tag(shard, tag, cell);

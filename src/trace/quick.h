@@ -3,7 +3,8 @@
  * The quick way: counting for a site that this thread met lately, in some twenty
  * instructions and without a call. It knows the default domain; whatever else comes up,
  * it steps aside before it has changed anything, and the caller goes the long way
- * (trace/tracer.h), which ends with teaching it the site.
+ * (trace/tracer.h), which ends with teaching it the site, where it does not find that by
+ * itself.
  *
  *     by_caller[return address]  -> cell     malloc, one frame
  *     by_caller[~return address] -> bytes    of a wrapper's frame: outside of it is next
@@ -80,29 +81,19 @@ struct tmi_cell *tmi_quick_find_tag(struct tmi_shard *shard, uint64_t tag,
 /* Flush the shard, leave it, and return `p`. */
 __attribute__((returns_nonnull)) void *tmi_quick_flush(struct tmi_shard *shard, void *p);
 
-/* Make a traced block of `base` and count it; *flush: it is time to. */
-TMI_INLINE void *tmi_quick_put(struct tmi_shard *shard, struct tmi_cell *cell, void *base,
-                               size_t size, bool *flush)
+/*
+ * Make a traced block of `base`, count it, and leave the shard. A flush is the last thing
+ * done, as a call with nothing after it, so that nothing has to be saved for it.
+ */
+TMI_INLINE void *tmi_quick_count(struct tmi_shard *shard, struct tmi_cell *cell,
+                                 void *base, size_t size)
 {
     cell->alloc_bytes += size;
     tmi_signal_fence(); /* else compilers make a vector of the two, which takes longer */
     cell->alloc_blocks++;
     void *p = tmi_block_seal_tag(base, size, cell->tag);
     shard->latest = p;
-    *flush = tmi_shard_rise(shard, (int64_t)size);
-    return p;
-}
-
-/*
- * The same, and leave the shard. A flush is the last thing done, as a call with nothing
- * after it, so that nothing has to be saved for it.
- */
-TMI_INLINE void *tmi_quick_count(struct tmi_shard *shard, struct tmi_cell *cell,
-                                 void *base, size_t size)
-{
-    bool flush;
-    void *p = tmi_quick_put(shard, cell, base, size, &flush);
-    if (TMI_UNLIKELY(flush)) {
+    if (TMI_UNLIKELY(tmi_shard_rise(shard, (int64_t)size))) {
         return tmi_quick_flush(shard, p);
     }
     tmi_tracer_leave(shard);

@@ -36,7 +36,7 @@ struct tmi_route {
 struct tmi_leaf {
     uint64_t note; /* 0 at first; owner only. trace/quick.h */
     uint32_t node;
-    uint32_t from; /* the node outside of the route that leads here */
+    uint32_t from; /* of a route: the node outside, from which it leads here */
 };
 
 struct tmi_known_route {
@@ -48,7 +48,7 @@ struct tmi_known_route {
 #define TMI_ROUTES_MOST_LOG  14
 
 struct tmi_routes {
-    struct tmi_known_route *known; /* NULL before the beginning */
+    struct tmi_known_route *known; /* NULL before tmi_routes_init() */
     unsigned shift;                /* 64 - log of their number */
     uint32_t missed;               /* since there are so many */
     struct tmi_leaf cut;           /* the latest one that is not to be remembered */

@@ -21,6 +21,8 @@
 #define CHUNK_BYTES      (TMI_SHARD_CHUNK * sizeof(struct tmi_cell))
 #define FIRST_STACK_ROOM 512u
 
+uint32_t tmi_shard_generation;
+
 _Static_assert(offsetof(struct tmi_shard, by_caller) == TMI_CACHE_LINE, "one hot line");
 
 /* What is kept of a chunk that did not exist, and of one for which there was no memory.
@@ -111,6 +113,20 @@ static void forget_quick(struct tmi_shard *shard)
     }
 }
 
+void tmi_shard_look_for_unloads(struct tmi_shard *shard)
+{
+    uint32_t present = tmi_load_relaxed(&tmi_shard_generation);
+    if (TMI_LIKELY(shard->generation == present)) {
+        return;
+    }
+    memset(shard->known, 0, sizeof shard->known);
+    if (shard->split != NULL) {
+        memset(shard->split->known, 0, sizeof shard->split->known);
+    }
+    tmi_laststack_drop(&shard->last);
+    shard->generation = present;
+}
+
 /* A cut whose number is not yet the turn's is one that others cannot know of. */
 void tmi_shard_look(struct tmi_shard *shard, uint64_t turn)
 {
@@ -118,6 +134,7 @@ void tmi_shard_look(struct tmi_shard *shard, uint64_t turn)
     if (turn == shard->looked) {
         return;
     }
+    tmi_shard_look_for_unloads(shard);
     for (int i = 0; i < TMI_CUT_COUNT; i++) {
         uint64_t number = tmi_cut_number((enum tmi_cut)i);
         if (number != shard->past[i] && number <= turn) {

@@ -145,10 +145,17 @@ struct tmi_shard *tmi_shard_new(void);
 /* Owner: forget all counts and begin an epoch. */
 void tmi_shard_begin(struct tmi_shard *shard, tmi_stamp stamp, int64_t lease);
 
+/* How often modules were unloaded. Atomic; the tracer's turn moves after it. */
+extern TMI_HIDDEN uint32_t tmi_shard_generation;
+
+/* Owner: what is remembered of return addresses, the last stack too, holds for one
+ * generation. */
+void tmi_shard_look_for_unloads(struct tmi_shard *shard);
+
 /*
  * Owner: the tracer's turn is `turn`, and of this shard's epoch. Forget what
- * trace/quick.h knows, and be past the cuts up to there. A shard that is kept off the
- * quick way stays so.
+ * trace/quick.h knows and what is of code that was unloaded, and be past the cuts up to
+ * there. A shard that is kept off the quick way stays so.
  */
 void tmi_shard_look(struct tmi_shard *shard, uint64_t turn);
 
@@ -176,7 +183,10 @@ bool tmi_shard_read(struct tmi_shard *shard, enum tmi_cut cut, uint32_t first,
 /* Owner: room for at least `frames` return addresses; false when there is no memory. */
 bool tmi_shard_grow_stack(struct tmi_shard *shard, size_t frames);
 
-TMI_INLINE struct tmi_cell *tmi_shard_cell(struct tmi_shard *shard, uint32_t id)
+/* The same where nothing has to be done for it first: it has been changed since the
+ * latest cut; else NULL. Of any id. */
+TMI_INLINE struct tmi_cell *tmi_shard_present_cell(const struct tmi_shard *shard,
+                                                   uint32_t id)
 {
     uint32_t at = id - tmi_stamp_first(shard->stamp);
     uint32_t chunk = at / TMI_SHARD_CHUNK;
@@ -186,7 +196,13 @@ TMI_INLINE struct tmi_cell *tmi_shard_cell(struct tmi_shard *shard, uint32_t id)
             return &cells[at % TMI_SHARD_CHUNK];
         }
     }
-    return tmi_shard_new_cell(shard, id);
+    return NULL;
+}
+
+TMI_INLINE struct tmi_cell *tmi_shard_cell(struct tmi_shard *shard, uint32_t id)
+{
+    struct tmi_cell *cell = tmi_shard_present_cell(shard, id);
+    return TMI_LIKELY(cell != NULL) ? cell : tmi_shard_new_cell(shard, id);
 }
 
 /*

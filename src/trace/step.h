@@ -41,7 +41,8 @@ struct tmi_step_entry {
  * `bits` of a return address say where a probe begins: they leave out the lowest one, so
  * that eight times them is the distance in bytes, without a shift. A probe may end behind
  * those entries. Nobody's is the first: it never is free, so a pc of 0, which ends a
- * stack, is looked for further on, and not found.
+ * stack, is looked for further on, and not found. (In a table whose pages were given back
+ * it is found, with no step.)
  */
 struct tmi_step_table {
     size_t bits;

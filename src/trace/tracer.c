@@ -33,7 +33,6 @@ struct tmi_tracer tmi_tracer TMI_READ_MOSTLY = {
 };
 
 static int64_t lease_of_shard; /* set before tracing first starts */
-static uint32_t generation;    /* atomic */
 
 static struct tmi_index sites; /* key: flags:16 domain:16 node:32 */
 
@@ -181,21 +180,6 @@ uint64_t tmi_tracer_live_blocks(void)
     return (int64_t)blocks > 0 ? blocks : 0;
 }
 
-/* Owner: what was remembered of return addresses holds for one generation. */
-static void look_for_unloads(struct tmi_shard *shard)
-{
-    uint32_t present = tmi_load_relaxed(&generation);
-    if (TMI_LIKELY(shard->generation == present)) {
-        return;
-    }
-    memset(shard->known, 0, sizeof shard->known);
-    if (shard->split != NULL) {
-        memset(shard->split->known, 0, sizeof shard->split->known);
-    }
-    tmi_laststack_drop(&shard->last);
-    shard->generation = present;
-}
-
 bool tmi_tracer_catch_up(struct tmi_shard *shard)
 {
     uint64_t turn = tmi_load_acquire(&tmi_tracer.turn);
@@ -206,7 +190,6 @@ bool tmi_tracer_catch_up(struct tmi_shard *shard)
     if (shard->stamp != stamp) {
         tmi_shard_begin(shard, stamp, lease_of_shard);
     }
-    look_for_unloads(shard);
     tmi_shard_look(shard, turn);
     shard->turn = turn;
     tmi_signal_fence(); /* a handler may change the domain before, or after */
@@ -278,13 +261,13 @@ void tmi_tracer_modules_changed(struct tmi_shard *shard)
     int saved = tmi_errno_get();
     if (tmi_module_refresh()) {
         tmi_step_forget_gone();
-        tmi_add_relaxed(&generation, 1);
+        tmi_add_relaxed(&tmi_shard_generation, 1);
         tmi_lock(TMI_LOCK_CUTS);
         tmi_store_release(&tmi_tracer.turn, tmi_tracer.turn + 1);
         tmi_unlock(TMI_LOCK_CUTS);
     }
     if (shard != NULL) {
-        look_for_unloads(shard);
+        tmi_shard_look_for_unloads(shard);
     }
     tmi_errno_set(saved);
 }
@@ -344,20 +327,12 @@ static bool is_wrapper(struct tmi_shard *shard, uintptr_t pc)
     return true;
 }
 
-/* The loader's allocations are a sign that modules may have changed. */
-static void look_for_loader(struct tmi_shard *shard, uintptr_t caller)
-{
-    if (TMI_UNLIKELY(tmi_module_is_loader(caller))) {
-        tmi_tracer_modules_changed(shard);
-    }
-}
-
 /* With one frame: the newest one outside of allocation wrappers; 0: there are only such.
  */
 static uintptr_t newest_outside(struct tmi_shard *shard, uintptr_t caller,
                                 const uintptr_t *frame)
 {
-    look_for_loader(shard, caller);
+    tmi_tracer_look_for_loader(shard, caller);
     return is_wrapper(shard, caller) ? tmi_capture_outside(shard, frame, is_wrapper)
                                      : caller;
 }

@@ -145,26 +145,27 @@ TMI_INLINE void tmi_tracer_leave(struct tmi_shard *shard)
  */
 void tmi_tracer_modules_changed(struct tmi_shard *shard);
 
+/* The loader's allocations are a sign that modules may have changed. */
+TMI_INLINE void tmi_tracer_look_for_loader(struct tmi_shard *shard, uintptr_t caller)
+{
+    if (TMI_UNLIKELY(tmi_module_is_loader(caller))) {
+        tmi_tracer_modules_changed(shard);
+    }
+}
+
 /* Where the fast way finds the node of this thread's stack: 0 when it cannot. */
 TMI_INLINE struct tmi_leaf *tmi_tracer_leaf(struct tmi_shard *shard, uintptr_t caller,
                                             const uintptr_t *frame)
 {
-    if (TMI_UNLIKELY(tmi_module_is_loader(caller))) {
-        tmi_tracer_modules_changed(shard);
-    }
+    tmi_tracer_look_for_loader(shard, caller);
     return tmi_laststack_quickly(&shard->last, frame, false);
 }
 
-/*
- * The node of this thread's stack. The loader's allocations are a sign that modules may
- * have changed.
- */
+/* The same by whichever way. */
 TMI_INLINE uint32_t tmi_tracer_node(struct tmi_shard *shard, uintptr_t caller,
                                     const uintptr_t *frame)
 {
-    if (TMI_UNLIKELY(tmi_module_is_loader(caller))) {
-        tmi_tracer_modules_changed(shard);
-    }
+    tmi_tracer_look_for_loader(shard, caller);
     return tmi_capture_stack(shard, frame);
 }
 

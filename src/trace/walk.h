@@ -139,7 +139,7 @@ TMI_INLINE struct tmi_leaf *tmi_laststack_quickly(struct tmi_laststack *last,
     if (TMI_UNLIKELY(walked == TMI_WALK_FULL)) {
         walked = tmi_walk_word(&walk, &route.outer, by_rbp);
     }
-    const struct tmi_kept_frame *met = walk.top;
+    struct tmi_kept_frame *met = walk.top;
     bool is_met = walked == TMI_WALK_MET;
     if (!by_rbp && TMI_UNLIKELY(walked == TMI_WALK_ODD || (is_met && met->needs_rbp))) {
         return tmi_laststack_by_rbp(last, frame);
@@ -151,7 +151,7 @@ TMI_INLINE struct tmi_leaf *tmi_laststack_quickly(struct tmi_laststack *last,
         return tmi_laststack_slowly(last, frame);
     }
     if (tmi_route_is_empty(route)) {
-        return tmi_laststack_stands(last, met->check) ? &walk.top->leaf
+        return tmi_laststack_stands(last, met->check) ? &met->leaf
                                                       : tmi_laststack_slowly(last, frame);
     }
     uint32_t from = met->leaf.node;
@@ -161,8 +161,7 @@ TMI_INLINE struct tmi_leaf *tmi_laststack_quickly(struct tmi_laststack *last,
         return tmi_laststack_slowly(last, frame);
     }
     if (TMI_UNLIKELY(++last->looks % TMI_WALK_LOOK_EVERY == 0)) {
-        tmi_laststack_look(last, walk.top, walk.before.pc, walk.before.sp,
-                           walk.before.rbp);
+        tmi_laststack_look(last, met, walk.before.pc, walk.before.sp, walk.before.rbp);
     }
     return tmi_routes_leaf(&last->routes, place, route, from);
 }

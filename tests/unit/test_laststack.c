@@ -237,7 +237,7 @@ Test(laststack, what_stays_is_kept_soon)
     struct tmi_laststack *last = new_laststack();
     begin(0, 0);
     for (int i = 0; i < 20; i++) {
-        push(i % 3 == 0 ? rsp48_saved : rsp16);
+        push(i % 3 == 0 ? rsp48_saved : i == 16 || i == 17 ? deref : rsp16);
     }
     settle(last);
     struct tmi_state newest = model.frames[model.n - 1];

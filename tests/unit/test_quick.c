@@ -230,6 +230,23 @@ Test(quick, it_steps_aside_where_the_bytes_turn_down_from_a_peak)
     unmake(p);
 }
 
+/* A peak found in the middle of an operation brings the shard to the turn, too, and that
+ * may have moved for an unload. */
+Test(quick, what_is_of_unloaded_code_is_forgotten_with_the_turn)
+{
+    struct tmi_shard *shard = begin(65536);
+    make(100, first_caller);
+    const struct tmi_known_site *known = tmi_tracer_known(shard, first_caller);
+    cr_assert_eq(known->key, first_caller);
+    cr_assert_eq(tmi_tracer_enter(true), shard);
+    tmi_add_relaxed(&tmi_shard_generation, 1);
+    tmi_add_release(&tmi_tracer.turn, 1);
+    tmi_shard_turns_down(shard);
+    tmi_tracer_leave(shard);
+    cr_assert_eq(shard->turn, tmi_tracer.turn);
+    cr_assert_eq(known->key, 0);
+}
+
 /* Of threads that see a new epoch's stamp before its turn. */
 Test(quick, nobody_is_ahead_of_the_turn)
 {
