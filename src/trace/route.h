@@ -45,7 +45,7 @@ struct tmi_known_route {
 };
 
 #define TMI_ROUTES_FIRST_LOG 8
-#define TMI_ROUTES_MOST_LOG  14
+#define TMI_ROUTES_MOST_LOG  13
 
 struct tmi_routes {
     struct tmi_known_route *known; /* NULL before tmi_routes_init() */
