@@ -20,7 +20,7 @@
  *     note    cell:48 | age:16
  *
  * What is in no table is found by its site's number, which a tag is, and which a node
- * knows: that takes some more instructions, and a table less in the cache.  Since only
+ * knows: that takes some more instructions, and a table less in the cache. Since only
  * sites of domain 0 are in here, the first word of a block's header is its size. Owner
  * only; the shard is entered as the long way enters it.
  */

@@ -3,8 +3,8 @@
  * Routes: the few frames between a malloc and the frame further out whose node is known,
  * as a number to look the whole stack's node up by.
  *
- *     route    { inner, outer }  three locations of 21 bits a word, none of them 0,
- * pushed from the newest frame outwards: into `inner` until it is full, then into `outer`
+ *     route    { inner, outer }  three locations of 21 bits a word, none of them 0; from
+ *                                the newest frame outwards: `inner`, then `outer`
  *     routes   hash of (node outside, route) -> { route, leaf }
  *     leaf     where the node of a stack stands, with the node outside, and room for a
  *              word of whoever asks for stacks
