@@ -6,7 +6,8 @@
  *
  *     trace/walk.h        few frames, fast steps: nearly always; no way back, as the
  *                         route that it notes leads to the node
- *     walk()              any number of frames, any step: from the start again
+ *     by_other()          the same with the other kept stack
+ *     walk_on()           any number of frames, any step: from the start again
  *     return_inwards()    its way back, with frames to be kept
  */
 #include "trace/laststack.h"
@@ -17,22 +18,8 @@
 #include "trace/tree.h"
 #include "trace/walk.h"
 
-#define FIRST_ROOM 256u
-
 /* Of more new frames than a route has, so many are not kept, if their steps are fast. */
 #define INNERMOST 2
-
-/* No frame further in is kept: a route leads at most to the depth that the tree has. */
-#define KEPT_MOST (TMI_TREE_DEPTH_MOST - TMI_ROUTE_MOST)
-
-/* The most words that a step reads. */
-#define WORDS_MOST 3
-
-/* Offsets of registers in the ucontext that the kernel puts at rsp for a signal handler.
- */
-#define SIGNAL_PC  168
-#define SIGNAL_SP  160
-#define SIGNAL_RBP 120
 
 static uintptr_t word_at(uintptr_t address)
 {
@@ -56,10 +43,10 @@ static inline bool step_out(tmi_step step, const struct tmi_state *from,
         cfa = word_at(from->rbp + (uintptr_t)tmi_step_cfa(step));
         break;
     case TMI_RULE_SIGNAL: /* one too high, as a return address is: see trace/unwind.h */
-        to->pc = word_at(from->sp + SIGNAL_PC);
+        to->pc = word_at(from->sp + TMI_SIGNAL_PC);
         to->pc += to->pc != 0; /* a call of NULL has no frame */
-        to->sp = word_at(from->sp + SIGNAL_SP);
-        to->rbp = word_at(from->sp + SIGNAL_RBP);
+        to->sp = word_at(from->sp + TMI_SIGNAL_SP);
+        to->rbp = word_at(from->sp + TMI_SIGNAL_RBP);
         return true;
     default:
         return false;
@@ -83,64 +70,15 @@ bool tmi_laststack_step(struct tmi_state *now)
     return step_out(tmi_step_find(from.pc), &from, now);
 }
 
-TMI_INLINE bool is_at(const struct tmi_kept_frame *frame, uintptr_t pc, uintptr_t sp,
-                      uintptr_t rbp)
-{
-    return frame->state.sp == sp && frame->state.pc == pc &&
-           (!frame->needs_rbp || frame->state.rbp == rbp);
-}
-
-/* ---- room for frames -------------------------------------------------------------- */
-
-/* What a check that never matches looks at. */
-static const uintptr_t never = 0;
-
-static size_t bytes_for(size_t room)
-{
-    return sizeof(struct tmi_kept_frame) * (room + 1) +
-           sizeof(struct tmi_check) * WORDS_MOST * room +
-           sizeof(struct tmi_walked_frame) * room;
-}
-
-/* What stands before the outermost frame: no stack gets past it, or is there. */
-static struct tmi_kept_frame nowhere = {.state = {.sp = UINTPTR_MAX}};
-
-/* Twice the room, or the first; nothing is kept. In one mapping: a frame that is nowhere,
- * frames, checks, walked frames. */
-static TMI_COLD bool grow(struct tmi_laststack *last)
-{
-    size_t room = last->room == 0 ? FIRST_ROOM : 2 * last->room;
-    struct tmi_kept_frame *sentinel = NULL;
-    if (room < 4 * (size_t)TMI_TREE_DEPTH_MOST) {
-        sentinel = tmi_memory_map(bytes_for(room));
-    }
-    if (sentinel == NULL) {
-        return false;
-    }
-    if (last->frames != NULL) {
-        tmi_memory_unmap(last->frames - 1, bytes_for(last->room));
-    }
-    last->frames = sentinel + 1;
-    last->checks = (struct tmi_check *)(last->frames + room);
-    last->walked = (struct tmi_walked_frame *)(last->checks + WORDS_MOST * room);
-    last->room = room;
-    last->newest = sentinel;
-    last->checks[0] = (struct tmi_check){&never, 1};
-    *sentinel = nowhere;
-    return true;
-}
-
 void tmi_laststack_init(struct tmi_laststack *last)
 {
-    last->newest = &nowhere;
+    tmi_kept_init(&last->kept);
     tmi_routes_init(&last->routes);
 }
 
 void tmi_laststack_drop(struct tmi_laststack *last)
 {
-    if (last->room != 0) {
-        last->newest = last->frames - 1;
-    }
+    tmi_kept_drop(&last->kept);
 }
 
 void tmi_laststack_forget(struct tmi_laststack *last)
@@ -157,122 +95,40 @@ static struct tmi_leaf *give_up(struct tmi_laststack *last)
     return &last->unkept;
 }
 
-/* ---- keeping frames --------------------------------------------------------------- */
-
-/*
- * Does the outermost kept frame, whose state is proved, still end the stack? What ends it
- * for good is a step of a module. But the word that said "no caller" may have changed,
- * and code in no module may have become another's.
- */
-static TMI_NOINLINE bool ends_still(const struct tmi_laststack *last)
-{
-    const struct tmi_state *outermost = &last->frames[0].state;
-    struct tmi_state now;
-    if (tmi_step_kind(last->end) == TMI_RULE_END) {
-        return tmi_step_find(outermost->pc) == last->end;
-    }
-    return step_out(last->end, outermost, &now) && now.pc == 0;
-}
-
-/* Note the words that the step from `state` to `outer` reads, the last one first. */
-static struct tmi_check *put_checks(struct tmi_check *check,
-                                    const struct tmi_walked_frame *from,
-                                    const struct tmi_kept_frame *outer)
-{
-    const struct tmi_state *to = &outer->state;
-    enum tmi_rule_kind kind = tmi_step_kind(from->step);
-    if (kind == TMI_RULE_SIGNAL) {
-        *++check =
-            (struct tmi_check){(uintptr_t *)(from->state.sp + SIGNAL_RBP), to->rbp};
-        *++check = (struct tmi_check){(uintptr_t *)(from->state.sp + SIGNAL_SP), to->sp};
-        *++check =
-            (struct tmi_check){(uintptr_t *)(from->state.sp + SIGNAL_PC), to->pc - 1};
-        return check;
-    }
-    int rbp = tmi_step_rbp(from->step);
-    if (rbp != 0 && outer->needs_rbp) {
-        uintptr_t saved =
-            rbp == TMI_STEP_DEREF_RBP ? from->state.rbp : to->sp + (uintptr_t)(rbp * 8l);
-        *++check = (struct tmi_check){(uintptr_t *)saved, to->rbp};
-    }
-    *++check = (struct tmi_check){(uintptr_t *)to->sp - 1, to->pc};
-    if (kind == TMI_RULE_DEREF) {
-        uintptr_t base = from->state.rbp + (uintptr_t)tmi_step_cfa(from->step);
-        *++check = (struct tmi_check){(uintptr_t *)base, to->sp};
-    }
-    return check;
-}
-
-/* A step that trace/walk.h does. */
-static bool is_fast(tmi_step step)
-{
-    return step & (TMI_STEP_FAST_RSP | TMI_STEP_FAST_RBP);
-}
-
-/*
- * Is there room, and is it no frame of tmalloc itself? Where that is the newest one it is
- * skipped, which a match with a kept frame would not do.
- */
-static bool may_keep(const struct tmi_laststack *last, size_t frames,
-                     const struct tmi_walked_frame *walked)
-{
-    return frames <= last->room && frames <= KEPT_MOST &&
-           (is_fast(walked->step) || !tmi_module_is_own(walked->state.pc));
-}
-
-/* Make a walked frame the newest one that is kept, inside of `outer`. */
-static struct tmi_kept_frame *keep(struct tmi_laststack *last,
-                                   struct tmi_kept_frame *outer,
-                                   const struct tmi_walked_frame *walked, uint32_t node)
-{
-    struct tmi_kept_frame *frame = outer + 1;
-    enum tmi_rule_kind kind = tmi_step_kind(walked->step);
-    bool by_rbp = kind == TMI_RULE_RBP || kind == TMI_RULE_DEREF;
-    bool replaced = tmi_step_rbp(walked->step) != 0 || kind == TMI_RULE_SIGNAL;
-    frame->state = walked->state;
-    frame->leaf = (struct tmi_leaf){0, node, 0};
-    frame->needs_rbp = by_rbp || (!replaced && outer->needs_rbp);
-    if (TMI_LIKELY(outer >= last->frames)) {
-        struct tmi_check *check = put_checks(last->checks + outer->check, walked, outer);
-        frame->check = (uint32_t)(check - last->checks);
-    } else {
-        uint32_t location = tmi_step_location(walked->step);
-        bool ends = kind == TMI_RULE_END && tmi_location_module(location) != 0;
-        frame->check = 0;
-        last->end = walked->step;
-        last->proof = ends ? last->checks : NULL;
-    }
-    return last->newest = frame;
-}
-
 /* ---- the way back ----------------------------------------------------------------- */
 
 /*
  * Go back from the outermost of the walked frames, which end before `walked`, inwards to
- * the node of the whole stack; `top` is the kept frame outside of them.
+ * the node of the whole stack; `top` is the kept frame outside of them. `disbelieved`:
+ * what is kept inside of it is gone.
  */
 static struct tmi_leaf *return_inwards(struct tmi_laststack *last,
                                        struct tmi_kept_frame *top,
-                                       struct tmi_walked_frame *walked)
+                                       const struct tmi_walked_frame *walked,
+                                       bool disbelieved)
 {
-    size_t n = (size_t)(walked - last->walked);
-    size_t frames = (size_t)(top - last->frames + 1) + n;
+    struct tmi_kept *kept = &last->kept;
+    size_t n = (size_t)(walked - kept->walked);
+    size_t frames = (size_t)(top + 1 - kept->now.frames) + n;
     uint32_t node = top->leaf.node;
     if (TMI_UNLIKELY(frames > TMI_TREE_DEPTH_MOST)) {
         return give_up(last);
     }
     size_t stay = 0; /* how many are not kept: those inside of all that is not fast */
-    while (stay < n && is_fast(last->walked[stay].step)) {
+    while (stay < n && tmi_step_is_fast(kept->walked[stay].step)) {
         stay++;
     }
-    if (n > TMI_ROUTE_MOST || top < last->frames) {
+    if (n > TMI_ROUTE_MOST || top < kept->now.frames) {
         size_t most = n > INNERMOST ? INNERMOST : n - 1; /* there is one, or n is 0 */
         stay = stay < most ? stay : most;
     }
-    while (walked-- > last->walked) {
+    if (kept->now.newest > top && (disbelieved || n > stay)) {
+        top = tmi_kept_give_way(kept, top);
+    }
+    while (walked-- > kept->walked) {
         node = tmi_tree_child(node, tmi_step_location(walked->step));
-        if (n-- > stay && may_keep(last, frames, walked)) {
-            top = keep(last, top, walked, node);
+        if (n-- > stay && tmi_kept_may_add(kept, frames, walked)) {
+            top = tmi_kept_add(kept, top, walked, node);
         } else {
             stay = SIZE_MAX;
         }
@@ -287,104 +143,179 @@ static struct tmi_leaf *return_inwards(struct tmi_laststack *last,
 /* ---- walking ---------------------------------------------------------------------- */
 
 /*
+ * Does the outermost kept frame, whose state is proved, still end the stack? What ends it
+ * for good is a step of a module. But the word that said "no caller" may have changed,
+ * and code in no module may have become another's.
+ */
+static TMI_NOINLINE bool ends_still(const struct tmi_kept_stack *stack)
+{
+    const struct tmi_state *outermost = &stack->frames[0].state;
+    struct tmi_state now;
+    if (tmi_step_kind(stack->end) == TMI_RULE_END) {
+        return tmi_step_find(outermost->pc) == stack->end;
+    }
+    return step_out(stack->end, outermost, &now) && now.pc == 0;
+}
+
+/*
  * The newest of the kept frames that are left to believe in: `frame` itself when from
  * there on the stack is still the kept one.
  */
-static struct tmi_kept_frame *believe(const struct tmi_laststack *last,
+static struct tmi_kept_frame *believe(const struct tmi_kept_stack *stack,
                                       struct tmi_kept_frame *frame)
 {
     const struct tmi_check *difference =
-        tmi_laststack_difference(last->checks + frame->check);
-    if (difference == last->checks) {
-        bool stands = last->proof != NULL || ends_still(last);
-        return stands ? frame : last->frames - 1;
+        tmi_laststack_difference(stack->checks + frame->check);
+    if (difference == stack->checks) {
+        bool stands = stack->proof != NULL || ends_still(stack);
+        return stands ? frame : stack->frames - 1;
     }
-    while (last->checks + frame[-1].check >= difference) {
+    while (stack->checks + frame[-1].check >= difference) {
         frame--;
     }
     return frame - 1;
 }
 
-/* Is there room to keep one more of the walked frames, inside of `top`? */
-static bool has_room(const struct tmi_laststack *last, const struct tmi_kept_frame *top,
-                     const struct tmi_walked_frame *walked)
+/* Where there is room no longer, for as many new frames beside what is kept. */
+static const struct tmi_walked_frame *end_of_room(const struct tmi_kept *kept)
 {
-    return (size_t)(top - last->frames + 1 + (walked - last->walked)) < last->room;
+    return kept->walked + kept->room - (kept->now.newest + 1 - kept->now.frames);
+}
+
+/* From one frame to the next, with rbp; mostly the step is fast. */
+static bool step_on(struct tmi_walk *walk, tmi_step step)
+{
+    if (TMI_LIKELY(tmi_walk_step(walk, step, true))) {
+        return true;
+    }
+    struct tmi_state from = walk->at;
+    struct tmi_state to;
+    bool done = step_out(step, &from, &to);
+    if (done) {
+        walk->at = to;
+    }
+    return done;
 }
 
 /*
  * Walk outwards from where the capture began, past frames of tmalloc itself, until the
  * stack meets a kept frame from which on it is still the kept one, or ends.
  */
-static struct tmi_leaf *walk(struct tmi_laststack *last, const uintptr_t *begin)
+static struct tmi_leaf *walk_on(struct tmi_laststack *last, const uintptr_t *begin)
 {
-    struct tmi_state at = {begin[1], (uintptr_t)(begin + 2), begin[0]};
-    struct tmi_kept_frame *top = last->newest;
-    struct tmi_walked_frame *walked = last->walked;
-    while (TMI_UNLIKELY(tmi_module_is_own(at.pc))) {
+    struct tmi_kept *kept = &last->kept;
+    struct tmi_walk walk = {.top = kept->now.newest,
+                            .at = {begin[1], (uintptr_t)(begin + 2), begin[0]}};
+    struct tmi_walked_frame *walked = kept->walked;
+    const struct tmi_walked_frame *end = end_of_room(kept);
+    bool disbelieved = false;
+    while (TMI_UNLIKELY(tmi_module_is_own(walk.at.pc))) {
+        struct tmi_state at = walk.at;
         if (!tmi_laststack_step(&at)) {
             return give_up(last);
         }
+        walk.at = at;
     }
-    while (at.pc != 0) {
-        while (top->state.sp < at.sp) {
-            top--;
+    while (walk.at.pc != 0) {
+        while (walk.top->state.sp < walk.at.sp) {
+            walk.top--;
         }
-        if (is_at(top, at.pc, at.sp, at.rbp)) {
-            struct tmi_kept_frame *believed = believe(last, top);
-            if (believed == top) {
-                return return_inwards(last, top, walked);
+        if (tmi_walk_is_at(walk.top, &walk.at, true)) {
+            struct tmi_kept_frame *believed = believe(&kept->now, walk.top);
+            if (believed == walk.top) {
+                return return_inwards(last, walk.top, walked, disbelieved);
             }
-            last->newest = top = believed;
+            walk.top = believed;
+            disbelieved = true;
         }
-        if (TMI_UNLIKELY(!has_room(last, top, walked))) {
-            return grow(last) ? walk(last, begin) : give_up(last);
+        if (TMI_UNLIKELY(walked == end)) {
+            return tmi_kept_grow(kept) ? walk_on(last, begin) : give_up(last);
         }
-        *walked++ = (struct tmi_walked_frame){at, tmi_step_find(at.pc)};
-        if (!step_out(walked[-1].step, &walked[-1].state, &at)) {
-            if (tmi_step_kind(walked[-1].step) == TMI_RULE_END) {
+        tmi_step step = tmi_step_find(walk.at.pc);
+        *walked++ = (struct tmi_walked_frame){walk.at, step};
+        if (!step_on(&walk, step)) {
+            if (tmi_step_kind(step) == TMI_RULE_END) {
                 break;
             }
             return give_up(last);
         }
     }
-    return return_inwards(last, last->frames - 1, walked);
+    return return_inwards(last, kept->now.frames - 1, walked, disbelieved);
+}
+
+/* By the other kept stack; NULL when that does not do either. */
+static struct tmi_leaf *by_other(struct tmi_laststack *last, const uintptr_t *frame)
+{
+    tmi_kept_exchange(&last->kept);
+    struct tmi_leaf *leaf = tmi_laststack_by_kept(last, frame, true);
+    if (leaf == NULL) {
+        tmi_kept_exchange(&last->kept);
+    }
+    tmi_kept_tried(&last->kept, leaf != NULL);
+    return leaf;
 }
 
 TMI_NOINLINE struct tmi_leaf *tmi_laststack_slowly(struct tmi_laststack *last,
                                                    const uintptr_t *frame)
 {
-    int saved = tmi_errno_get();
-    bool has_room = last->room != 0 || grow(last);
-    struct tmi_leaf *leaf = has_room ? walk(last, frame) : give_up(last);
-    tmi_errno_set(saved);
+    struct tmi_kept *kept = &last->kept;
+    struct tmi_leaf *leaf = NULL;
+    kept->failures++;
+    if (kept->room != 0 && tmi_kept_try_other(kept)) {
+        leaf = by_other(last, frame);
+    }
+    if (leaf == NULL) {
+        int saved = tmi_errno_get();
+        bool has_room = kept->room != 0 || tmi_kept_grow(kept);
+        leaf = has_room ? walk_on(last, frame) : give_up(last);
+        tmi_errno_set(saved);
+    }
     return leaf;
+}
+
+/* Does the other stack have this frame there, so that nothing need be put in its place?
+ */
+static bool other_has(const struct tmi_kept *kept, size_t index, uintptr_t pc,
+                      uintptr_t sp)
+{
+    const struct tmi_kept_frame *frame = kept->other.frames + index;
+    return frame <= kept->other.newest && frame->state.pc == pc && frame->state.sp == sp;
 }
 
 TMI_NOINLINE void tmi_laststack_look(struct tmi_laststack *last,
                                      struct tmi_kept_frame *top, uintptr_t pc,
                                      uintptr_t sp, uintptr_t rbp)
 {
+    struct tmi_kept *kept = &last->kept;
     bool again = last->candidate_pc == pc && last->candidate_sp == sp;
     last->candidate_pc = pc;
     last->candidate_sp = sp;
     struct tmi_walked_frame walked = {{pc, sp, rbp}, tmi_step_known(pc)};
-    size_t frames = (size_t)(top - last->frames) + 2;
-    if (again && walked.step != 0 && may_keep(last, frames, &walked)) {
-        int saved = tmi_errno_get();
-        keep(last, top, &walked,
-             tmi_tree_child(top->leaf.node, tmi_step_location(walked.step)));
-        tmi_errno_set(saved);
+    size_t index = (size_t)(top + 1 - kept->now.frames);
+    if (!again || walked.step == 0 || !tmi_kept_may_add(kept, index + 1, &walked)) {
+        return;
     }
+    if (kept->now.newest > top) {
+        if (other_has(kept, index, pc, sp)) {
+            tmi_kept_exchange(kept);
+            return;
+        }
+        top = tmi_kept_give_way(kept, top);
+    }
+    int saved = tmi_errno_get();
+    tmi_kept_add(kept, top, &walked,
+                 tmi_tree_child(top->leaf.node, tmi_step_location(walked.step)));
+    tmi_errno_set(saved);
 }
 
 TMI_NOINLINE struct tmi_leaf *tmi_laststack_by_rbp(struct tmi_laststack *last,
                                                    const uintptr_t *frame)
 {
-    return tmi_laststack_quickly(last, frame, true);
+    struct tmi_leaf *leaf = tmi_laststack_by_kept(last, frame, true);
+    return TMI_LIKELY(leaf != NULL) ? leaf : tmi_laststack_slowly(last, frame);
 }
 
 struct tmi_leaf *tmi_laststack_capture(struct tmi_laststack *last, const uintptr_t *frame)
 {
-    return tmi_laststack_quickly(last, frame, false);
+    return tmi_laststack_quickly(last, frame);
 }

@@ -4,15 +4,8 @@
  * with it, so it is unwound only until it meets a frame of the last one; the rest is not
  * unwound but verified, and its call-tree node is known.
  *
- *     frames[0]   the outermost frame           state: registers in that frame
- *     ...                                       leaf: of the stack down to this frame
- *     newest      the innermost that is kept
- *
- *     checks[]    (address, value) of the words that lead outwards, one to three a frame
- *     frame.check the first word, of those that the frame's step reads; then follow, at
- *                 lower addresses, the step's others and those of the frames outside
- *     checks[0]   never matches, which ends the loop over them
- *
+ *     kept        the last stack's frames, and the words that lead from each to the next;
+ *                 and those of another one before it: trace/kept.h
  *     routes      (node of the frame that was met, route to it) -> node: trace/route.h
  *
  * A few new frames, as many as a route has, are walked each time and not kept: mostly the
@@ -20,7 +13,7 @@
  * kept if it is the one that was there the last time: so what stays is kept soon, frame
  * by frame. The frames inside of the one that was met stay kept as well, for a stack that
  * has them again, until one is put in their place or a difference shows that they are
- * gone.
+ * gone. A stack that the kept one is no help with is held against the other one.
  *
  * Why that is exact. The next outer state is a function of the state (pc, sp, rbp), of
  * the step of pc, and of one to three words of memory at addresses computed from the
@@ -41,7 +34,8 @@
  *   6. the end of the stack is asked again unless a step of a module says it;
  *   7. the thread is inside tmalloc meanwhile, so a signal handler does not come here.
  * alloca, longjmp, exceptions, other stacks and reused ones need no case of their own.
- * What is remembered of the tree needs no condition: nodes are for ever.
+ * What is remembered of the tree needs no condition: nodes are for ever. And it does not
+ * matter which of two kept stacks a new one is held against.
  *
  * Locking: none; it belongs to the shard's owner.
  */
@@ -49,47 +43,18 @@
 #define TMI_LASTSTACK_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
+#include "trace/kept.h"
 #include "trace/route.h"
-#include "trace/step.h"
-
-/* The registers in a frame: the return address to it, and what follows from it. */
-struct tmi_state {
-    uintptr_t pc, sp, rbp;
-};
-
-struct tmi_check {
-    const uintptr_t *address;
-    uintptr_t value;
-};
-
-struct tmi_kept_frame {
-    struct tmi_state state;
-    uint32_t check; /* which */
-    bool needs_rbp; /* this frame's step, or one further out, depends on state.rbp */
-    struct tmi_leaf leaf;
-};
-
-struct tmi_walked_frame {
-    struct tmi_state state;
-    tmi_step step;
-};
 
 struct tmi_laststack {
-    struct tmi_kept_frame *newest; /* frames - 1: none */
-    const struct tmi_check *proof; /* checks, when reaching it proves all; else NULL */
-    struct tmi_check *checks;
+    struct tmi_kept kept;
     uint32_t looks;         /* how often there were new frames */
     bool by_rbp;            /* the latest stack depended on rbp */
     uintptr_t candidate_pc; /* of the outermost new frame, as it was looked at */
     uintptr_t candidate_sp;
-    struct tmi_kept_frame *frames; /* NULL before the first */
-    struct tmi_walked_frame *walked;
-    tmi_step end;           /* that of frames[0] */
     struct tmi_leaf unkept; /* of the latest stack whose newest frame is not kept */
-    size_t room;
     struct tmi_routes routes;
 };
 

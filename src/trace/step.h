@@ -66,6 +66,12 @@ TMI_INLINE enum tmi_rule_kind tmi_step_kind(tmi_step step)
     return (enum tmi_rule_kind)(step & 7);
 }
 
+/* Is it one that trace/walk.h does? */
+TMI_INLINE bool tmi_step_is_fast(tmi_step step)
+{
+    return step & (TMI_STEP_FAST_RSP | TMI_STEP_FAST_RBP);
+}
+
 /* Words from the CFA to where rbp was saved; 0: it was not. */
 TMI_INLINE int tmi_step_rbp(tmi_step step)
 {

@@ -158,7 +158,7 @@ TMI_INLINE struct tmi_leaf *tmi_tracer_leaf(struct tmi_shard *shard, uintptr_t c
                                             const uintptr_t *frame)
 {
     tmi_tracer_look_for_loader(shard, caller);
-    return tmi_laststack_quickly(&shard->last, frame, false);
+    return tmi_laststack_quickly(&shard->last, frame);
 }
 
 /* The same by whichever way. */

@@ -28,7 +28,8 @@
 /* One in so many captures looks at its outermost new frame. */
 #define TMI_WALK_LOOK_EVERY 8
 
-/* As tmi_laststack_capture(), with rbp, and by any step. */
+/* As tmi_laststack_capture(), with rbp; and by any step, when the kept frames do not do.
+ */
 struct tmi_leaf *tmi_laststack_by_rbp(struct tmi_laststack *last, const uintptr_t *frame);
 struct tmi_leaf *tmi_laststack_slowly(struct tmi_laststack *last, const uintptr_t *frame);
 
@@ -91,6 +92,14 @@ TMI_INLINE bool tmi_walk_step(struct tmi_walk *walk, tmi_step step, const bool b
     return true;
 }
 
+/* Is this kept frame the one that `at` is? */
+TMI_INLINE bool tmi_walk_is_at(const struct tmi_kept_frame *frame,
+                               const struct tmi_state *at, const bool by_rbp)
+{
+    return frame->state.sp == at->sp && frame->state.pc == at->pc &&
+           (!by_rbp || !frame->needs_rbp || frame->state.rbp == at->rbp);
+}
+
 /* As many frames as a word of a route has, up to a kept one. */
 TMI_INLINE enum tmi_walked tmi_walk_word(struct tmi_walk *walk, uint64_t *word,
                                          const bool by_rbp)
@@ -99,9 +108,7 @@ TMI_INLINE enum tmi_walked tmi_walk_word(struct tmi_walk *walk, uint64_t *word,
         while (walk->top->state.sp < walk->at.sp) {
             walk->top--;
         }
-        const struct tmi_state *kept = &walk->top->state;
-        if (kept->sp == walk->at.sp && kept->pc == walk->at.pc &&
-            (!by_rbp || !walk->top->needs_rbp || kept->rbp == walk->at.rbp)) {
+        if (tmi_walk_is_at(walk->top, &walk->at, by_rbp)) {
             return TMI_WALK_MET;
         }
         if (TMI_UNLIKELY(left == 0)) {
@@ -117,16 +124,18 @@ TMI_INLINE enum tmi_walked tmi_walk_word(struct tmi_walk *walk, uint64_t *word,
 
 TMI_INLINE bool tmi_laststack_stands(const struct tmi_laststack *last, uint32_t check)
 {
-    return TMI_LIKELY(tmi_laststack_difference(last->checks + check) == last->proof);
+    return TMI_LIKELY(tmi_laststack_difference(last->kept.now.checks + check) ==
+                      last->kept.now.proof);
 }
 
-/* As tmi_laststack_capture(). */
-TMI_INLINE struct tmi_leaf *tmi_laststack_quickly(struct tmi_laststack *last,
+/* As tmi_laststack_capture(), by the frames that are kept now; NULL when they do not do.
+ */
+TMI_INLINE struct tmi_leaf *tmi_laststack_by_kept(struct tmi_laststack *last,
                                                   const uintptr_t *frame,
                                                   const bool by_rbp)
 {
     struct tmi_walk walk = {.table = tmi_load_acquire(&tmi_step_table),
-                            .top = last->newest,
+                            .top = last->kept.now.newest,
                             .at = {frame[1], (uintptr_t)(frame + 2), 0}};
     struct tmi_route route = TMI_ROUTE_EMPTY;
     if (!by_rbp && TMI_UNLIKELY(last->by_rbp)) {
@@ -148,22 +157,29 @@ TMI_INLINE struct tmi_leaf *tmi_laststack_quickly(struct tmi_laststack *last,
         last->by_rbp = walk.by_rbp || (is_met && met->needs_rbp);
     }
     if (TMI_UNLIKELY(!is_met)) {
-        return tmi_laststack_slowly(last, frame);
+        return NULL;
     }
     if (tmi_route_is_empty(route)) {
-        return tmi_laststack_stands(last, met->check) ? &met->leaf
-                                                      : tmi_laststack_slowly(last, frame);
+        return tmi_laststack_stands(last, met->check) ? &met->leaf : NULL;
     }
     uint32_t from = met->leaf.node;
     struct tmi_known_route *place = tmi_routes_place(&last->routes, route, from);
     __builtin_prefetch(place);
     if (!tmi_laststack_stands(last, met->check)) {
-        return tmi_laststack_slowly(last, frame);
+        return NULL;
     }
     if (TMI_UNLIKELY(++last->looks % TMI_WALK_LOOK_EVERY == 0)) {
         tmi_laststack_look(last, met, walk.before.pc, walk.before.sp, walk.before.rbp);
     }
     return tmi_routes_leaf(&last->routes, place, route, from);
+}
+
+/* As tmi_laststack_capture(). */
+TMI_INLINE struct tmi_leaf *tmi_laststack_quickly(struct tmi_laststack *last,
+                                                  const uintptr_t *frame)
+{
+    struct tmi_leaf *leaf = tmi_laststack_by_kept(last, frame, false);
+    return TMI_LIKELY(leaf != NULL) ? leaf : tmi_laststack_slowly(last, frame);
 }
 
 #endif

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stacks that never were: an array of words is laid out as calls of made-up code would
- * leave it, frame by frame from the outermost inwards, so that the frames are known by
- * construction, and the capture must find just these. The code is a few bytes with unwind
- * rows of every kind; what stands in a row returns to the label at its end.
- *
- * Frames come and go at random over words that others left, with so few kinds and sizes
- * that the same return address comes to lie at the same place time and again with
- * different frames outside of it: the case in which believing too much shows.
+ * A capture must find just the frames that a made-up stack has (support/madeup.h),
+ * whatever the stack was before. They come and go at random over words that others left,
+ * with so few kinds and sizes that the same return address comes to lie at the same place
+ * time and again with different frames outside of it: the case in which believing too
+ * much shows. Then the conditions one by one.
  */
 #include "trace/laststack.h"
 
@@ -17,183 +14,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "../support/madeup.h"
 #include "../support/random.h"
 #include "trace/module.h"
 #include "trace/tree.h"
 #include "trace/walk.h"
-
-extern const char rsp8[], rsp16[], rsp48[], rsp48_saved[], rbp16[], deref[], end[];
-extern const char rbx[], signal_return[];
-
-__asm__(".text\n"
-        "made_up:\n"
-        ".cfi_startproc\n"
-        "nop\n"
-        "rsp8:\n"
-        ".cfi_def_cfa_offset 16\n"
-        "nop\n"
-        "rsp16:\n"
-        ".cfi_def_cfa_offset 48\n"
-        "nop\n"
-        "rsp48:\n"
-        ".cfi_offset rbp, -16\n"
-        "nop\n"
-        "rsp48_saved:\n"
-        ".cfi_def_cfa rbp, 16\n"
-        "nop\n"
-        "rbp16:\n"
-        ".cfi_escape 0x0f, 3, 0x76, 0x78, 0x06\n" /* CFA = *(rbp - 8) */
-        ".cfi_escape 0x10, 6, 2, 0x76, 0\n"       /* rbp at *rbp */
-        "nop\n"
-        "deref:\n"
-        ".cfi_def_cfa rbx, 16\n"
-        ".cfi_offset rbp, -16\n"
-        "nop\n"
-        "rbx:\n"
-        ".cfi_undefined rip\n"
-        "nop\n"
-        "end:\n"
-        ".cfi_endproc\n"
-        ".cfi_startproc simple\n"
-        ".cfi_signal_frame\n"
-        ".cfi_escape 0x0f, 4, 0x77, 0xa0, 1, 6\n"  /* CFA = *(rsp + 160) */
-        ".cfi_escape 0x10, 6, 3, 0x77, 0xf8, 0\n"  /* rbp at rsp + 120 */
-        ".cfi_escape 0x10, 7, 3, 0x77, 0xa0, 1\n"  /* rsp at rsp + 160 */
-        ".cfi_escape 0x10, 16, 3, 0x77, 0xa8, 1\n" /* rip at rsp + 168 */
-        "nop\n"
-        "signal_return:\n"
-        "nop\n"
-        ".cfi_endproc\n");
-
-#define AREAS      3
-#define AREA_WORDS 4096
-#define DEEPEST    80
-
-static uintptr_t areas[AREAS][AREA_WORDS];
-static uint64_t seed;
-
-/* The stack as it was laid out: frames[n - 1] is the newest. */
-static struct {
-    struct tmi_state frames[DEEPEST];
-    size_t n;
-} model;
-
-static void write_word(uintptr_t address, uintptr_t value)
-{
-    *(uintptr_t *)address = value;
-}
-
-/* What rbp may hold in code that uses it for something else: numbers, old frames. */
-static uintptr_t some_rbp(void)
-{
-    uint64_t word = random_below(&seed, AREA_WORDS / 2);
-    return random_below(&seed, 3) == 0 ? word : (uintptr_t)&areas[0][word];
-}
-
-/* Lay out the frame of a call that returns to `code`, inside of `outer`. */
-static struct tmi_state lay_out(const char *code, const struct tmi_state *outer)
-{
-    uintptr_t cfa = outer->sp;
-    uintptr_t spare = 8 * random_below(&seed, 4);
-    struct tmi_state inner = {(uintptr_t)code, 0, outer->rbp};
-    if (code == signal_return) {
-        inner.sp = cfa - 256 - spare;
-        write_word(inner.sp + 168, outer->pc - (outer->pc != 0));
-        write_word(inner.sp + 160, outer->sp);
-        write_word(inner.sp + 120, outer->rbp);
-        inner.rbp = some_rbp();
-        return inner;
-    }
-    write_word(cfa - 8, outer->pc);
-    if (code == rsp8) {
-        inner.sp = cfa - 8;
-    } else if (code == rsp16) {
-        inner.sp = cfa - 16;
-    } else if (code == rsp48) {
-        inner.sp = cfa - 48;
-    } else if (code == rsp48_saved) {
-        inner.sp = cfa - 48;
-        write_word(cfa - 16, outer->rbp);
-        inner.rbp = some_rbp();
-    } else if (code == rbp16) {
-        write_word(cfa - 16, outer->rbp);
-        inner.rbp = cfa - 16;
-        inner.sp = cfa - 16 - spare;
-    } else {
-        inner.rbp = cfa - 24 - spare;
-        write_word(inner.rbp, outer->rbp);
-        write_word(inner.rbp - 8, cfa);
-        inner.sp = inner.rbp - 8 - 8 * random_below(&seed, 4);
-    }
-    return inner;
-}
-
-static void push(const char *code)
-{
-    model.frames[model.n] = lay_out(code, &model.frames[model.n - 1]);
-    model.n++;
-}
-
-static void push_any(void)
-{
-    static const char *const kinds[] = {rsp8,  rsp16, rsp48, rsp48_saved,  rsp48_saved,
-                                        rbp16, rbp16, deref, signal_return};
-    push(kinds[random_below(&seed, sizeof kinds / sizeof *kinds)]);
-}
-
-/* The outermost frame: its code says so, or its return address is 0, or it has no module.
- */
-static void begin(unsigned area, unsigned how)
-{
-    uintptr_t top = (uintptr_t)&areas[area][AREA_WORDS];
-    if (how == 0) {
-        model.frames[0] = (struct tmi_state){(uintptr_t)end, top, some_rbp()};
-    } else if (how == 1) {
-        struct tmi_state nobody = {0, top, 0};
-        model.frames[0] = lay_out(rsp16, &nobody);
-    } else {
-        model.frames[0] = (struct tmi_state){0x1230, top - 16, some_rbp()}; /* no page */
-    }
-    model.n = 1;
-}
-
-static void expect_model(uint32_t node)
-{
-    cr_assert_neq(node, 0);
-    for (size_t i = model.n; i > 0; i--) {
-        cr_assert_neq(node, 0, "frame %zu of %zu is missing", model.n - i, model.n);
-        cr_assert_eq(tmi_location_address(tmi_tree_location(node)),
-                     model.frames[i - 1].pc, "frame %zu of %zu", model.n - i, model.n);
-        node = tmi_tree_parent(node);
-    }
-    cr_assert_eq(node, 0, "more than %zu frames", model.n);
-}
-
-/* From a function that was called there: its frame has rbp and the return address. What
- * lay there before lies there again afterwards. */
-static uint32_t capture_at(struct tmi_laststack *last, const struct tmi_state *now)
-{
-    uintptr_t *frame = (uintptr_t *)now->sp - 2;
-    uintptr_t before[] = {frame[0], frame[1]};
-    frame[0] = now->rbp;
-    frame[1] = now->pc;
-    uint32_t node = tmi_laststack_capture(last, frame)->node;
-    memcpy(frame, before, sizeof before);
-    return node;
-}
-
-static void capture(struct tmi_laststack *last)
-{
-    expect_model(capture_at(last, &model.frames[model.n - 1]));
-}
-
-static struct tmi_laststack *new_laststack(void)
-{
-    struct tmi_laststack *last = calloc(1, sizeof *last);
-    cr_assert_not_null(last);
-    tmi_laststack_init(last);
-    return last;
-}
 
 Test(laststack, whatever_the_stack_was_before)
 {
@@ -241,18 +66,18 @@ Test(laststack, what_stays_is_kept_soon)
     }
     settle(last);
     struct tmi_state newest = model.frames[model.n - 1];
-    cr_assert_eq((size_t)(last->newest - last->frames), model.n - 1);
-    cr_assert_eq(last->newest->state.pc, newest.pc);
-    cr_assert_eq(last->newest->state.sp, newest.sp);
-    uint32_t node = last->newest->leaf.node;
+    cr_assert_eq((size_t)(last->kept.now.newest - last->kept.now.frames), model.n - 1);
+    cr_assert_eq(last->kept.now.newest->state.pc, newest.pc);
+    cr_assert_eq(last->kept.now.newest->state.sp, newest.sp);
+    uint32_t node = last->kept.now.newest->leaf.node;
     push(rsp8); /* once is not often */
     capture(last);
-    cr_assert_eq(last->newest->leaf.node, node);
+    cr_assert_eq(last->kept.now.newest->leaf.node, node);
     tmi_laststack_drop(last);
-    cr_assert_lt(last->newest, last->frames);
+    cr_assert_lt(last->kept.now.newest, last->kept.now.frames);
     model.n--;
     settle(last);
-    cr_assert_eq(last->newest->leaf.node, node, "the same node as before");
+    cr_assert_eq(last->kept.now.newest->leaf.node, node, "the same node as before");
     free(last);
 }
 
