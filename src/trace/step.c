@@ -80,7 +80,7 @@ static struct tmi_step_entry *probe(struct tmi_step_table *table, uintptr_t pc)
 /* How many entries probes begin at. */
 static size_t places_of(const struct tmi_step_table *table)
 {
-    return table->bits / 2 + 1;
+    return table->bits / TMI_STEP_CODE_BYTES + 1;
 }
 
 /* How many there are: as many more as are used at most, for the last to go on. */
@@ -101,7 +101,7 @@ static bool make_room_locked(void)
         return true;
     }
     size_t places = old == &none ? FIRST_PLACES : 2 * places_of(old);
-    struct tmi_step_table head = {.bits = 2 * (places - 1)};
+    struct tmi_step_table head = {.bits = TMI_STEP_CODE_BYTES * (places - 1)};
     struct tmi_step_table *table = tmi_memory_map(bytes_of(&head));
     if (table == NULL) {
         return false;

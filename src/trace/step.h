@@ -37,12 +37,15 @@ struct tmi_step_entry {
     tmi_step step; /* atomic; 0: not known */
 };
 
+/* So many bytes of code have an entry: calls that are near each other share a line. */
+#define TMI_STEP_CODE_BYTES 8u
+
 /*
- * `bits` of a return address say where a probe begins: they leave out the lowest one, so
- * that eight times them is the distance in bytes, without a shift. A probe may end behind
- * those entries. Nobody's is the first: it never is free, so a pc of 0, which ends a
- * stack, is looked for further on, and not found. (In a table whose pages were given back
- * it is found, with no step.)
+ * `bits` of a return address say where a probe begins: from that of TMI_STEP_CODE_BYTES
+ * up, so that a multiple of them is the distance in bytes, without a shift. A probe may
+ * end behind those entries. Nobody's is the first: it never is free, so a pc of 0, which
+ * ends a stack, is looked for further on, and not found. (In a table whose pages were
+ * given back it is found, with no step.)
  */
 struct tmi_step_table {
     size_t bits;
@@ -105,8 +108,9 @@ void tmi_step_tell_no_table(void);
 TMI_INLINE const struct tmi_step_entry *tmi_step_place(const struct tmi_step_table *table,
                                                        uintptr_t pc)
 {
+    size_t times = sizeof *table->entries / TMI_STEP_CODE_BYTES;
     const char *entries = (const char *)table->entries;
-    return (const struct tmi_step_entry *)(entries + 8 * (pc & table->bits));
+    return (const struct tmi_step_entry *)(entries + times * (pc & table->bits));
 }
 
 /* Of a pc that is not at its place: what is further on. */

@@ -66,7 +66,8 @@ Test(step, steps_are_rules)
         expect_right(some_code(&seed));
     }
     cr_assert_gt(tmi_step_table->used, PLACES * 9 / 10);
-    cr_assert_leq(4 * tmi_step_table->used, tmi_step_table->bits / 2 + 1);
+    cr_assert_leq(4 * tmi_step_table->used,
+                  tmi_step_table->bits / TMI_STEP_CODE_BYTES + 1);
 }
 
 /* While the table grows under them. */
@@ -112,7 +113,7 @@ Test(step, superseded_tables_are_given_back)
         expect_right(some_code(&seed));
     }
     unsigned char resident[64];
-    size_t pages = (bits / 2 + 1) * sizeof *first->entries / 4096;
+    size_t pages = (bits / TMI_STEP_CODE_BYTES + 1) * sizeof *first->entries / 4096;
     cr_assert_eq(mincore((void *)first, pages * 4096, resident), 0);
     for (size_t i = 0; i < pages; i++) {
         cr_assert_eq(resident[i] & 1, 0, "page %zu", i);
