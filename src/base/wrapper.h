@@ -5,10 +5,10 @@
  * for the tracer, which passes over them when it keeps one frame, and for whoever shows
  * the frames of a stack.
  *
- *     by name       C++'s operator new, strdup and its like, GLib's g_malloc and its
- * like, those of Python and Perl, the allocators of C++ and Rust by library    libc:
- * whatever in it allocates does so for its caller by the user
- * TMALLOC_WRAPPERS=xmalloc,pool_*
+ *     by name       C++'s operator new, strdup and g_malloc and their like, those of
+ *                   Python and Perl, the allocators of C++ and Rust
+ *     by library    libc: whatever in it allocates does so for its caller
+ *     by the user   TMALLOC_WRAPPERS=xmalloc,pool_*
  *
  * Pure; no state, no allocation, no lock.
  */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * See trace/extent.h. A file is believed to be the loaded object when its ELF header,
- * program headers and build id are those in memory. Two rounds over the symbols: the
- * first one counts, so that what is kept has the size that it needs; most objects have no
- * wrapper and share one empty list.
+ * program headers and build id are those in memory. A round over the symbols counts, so
+ * that what is kept has the size that it needs; where there are many, a second one notes
+ * them. Most objects have no wrapper and share one empty list.
  */
 #include "trace/extent.h"
 
@@ -12,6 +12,9 @@
 #include "base/sys.h"
 #include "base/wrapper.h"
 #include "trace/memory.h"
+
+/* So many are noted in the first round, which makes a second one rare. */
+#define FIRST 32u
 
 /* A table beyond that is not read. */
 #define TABLE_BYTES_MOST ((uint64_t)1 << 30)
@@ -81,10 +84,11 @@ static const struct tmi_extents *gather(const struct symbols *symbols,
                                         const struct tmi_object *object,
                                         const char *patterns)
 {
-    struct tmi_extent extent;
+    struct tmi_extent first[FIRST];
+    struct tmi_extent other;
     size_t n = 0;
     for (size_t i = 0; i < symbols->count; i++) {
-        n += is_wrapper(symbols, i, object, patterns, &extent);
+        n += is_wrapper(symbols, i, object, patterns, n < FIRST ? &first[n] : &other);
     }
     if (n == 0) {
         return &none;
@@ -94,18 +98,20 @@ static const struct tmi_extents *gather(const struct symbols *symbols,
     if (found == NULL) {
         return NULL;
     }
+    if (n <= FIRST) {
+        memcpy(found->list, first, n * sizeof *first);
+        found->count = n;
+    }
     for (size_t i = 0; i < symbols->count && found->count < n; i++) {
-        if (is_wrapper(symbols, i, object, patterns, &extent)) {
-            found->list[found->count++] = extent;
-        }
+        found->count +=
+            is_wrapper(symbols, i, object, patterns, &found->list[found->count]);
     }
     sort(found->list, found->count);
     found->count = merge(found->list, found->count);
     return found;
 }
 
-/* ---- symbols in memory
- * ----------------------------------------------------------------- */
+/* ---- symbols in memory ------------------------------------------------------------ */
 
 /* What `value` of the dynamic section points to: glibc has made addresses of offsets, but
  * not on every machine. NULL when `bytes` of the object are not there. */
@@ -196,15 +202,31 @@ static bool find_exported(const struct tmi_object *object, struct symbols *symbo
            symbols->names[symbols->names_bytes - 1] == '\0';
 }
 
-/* ---- symbols in the file
- * --------------------------------------------------------------- */
+/* ---- symbols in the file ---------------------------------------------------------- */
 
-/* A part of a file; NULL when it is not there, or is too much. */
-static void *read_part(int fd, uint64_t offset, uint64_t bytes)
+/* Headers mostly fit here, on the stack: pages of their own would take as long as all the
+ * rest. */
+struct near {
+    _Alignas(8) char bytes[2048];
+};
+
+static void drop_part(void *part, uint64_t bytes, const struct near *near)
 {
-    void *part = bytes == 0 || bytes > TABLE_BYTES_MOST ? NULL : tmi_sys_map(bytes);
-    if (part != NULL && !tmi_sys_read_at(fd, part, bytes, offset)) {
+    if (part != NULL && part != near) {
         tmi_sys_unmap(part, bytes);
+    }
+}
+
+/* A part of a file, in `near` (NULL: nowhere near) if it fits; NULL when it is not there,
+ * or is too much. */
+static void *read_part(int fd, uint64_t offset, uint64_t bytes, struct near *near)
+{
+    void *part = near;
+    if (near == NULL || bytes > sizeof *near) {
+        part = bytes > TABLE_BYTES_MOST ? NULL : tmi_sys_map(bytes);
+    }
+    if (part != NULL && (bytes == 0 || !tmi_sys_read_at(fd, part, bytes, offset))) {
+        drop_part(part, bytes, near);
         part = NULL;
     }
     return part;
@@ -231,7 +253,8 @@ static bool same_build_id(int fd, const struct tmi_object *object)
 }
 
 /* The file's section headers, if the file is that of the object. */
-static ElfW(Shdr) * read_sections(int fd, const struct tmi_object *object, size_t *count)
+static ElfW(Shdr) * read_sections(int fd, const struct tmi_object *object, size_t *count,
+                                  struct near *near)
 {
     ElfW(Ehdr) elf;
     if (!tmi_sys_read_at(fd, &elf, sizeof elf, 0) ||
@@ -241,14 +264,12 @@ static ElfW(Shdr) * read_sections(int fd, const struct tmi_object *object, size_
         return NULL;
     }
     size_t bytes = elf.e_phnum * sizeof(ElfW(Phdr));
-    ElfW(Phdr) *headers = read_part(fd, elf.e_phoff, bytes);
+    ElfW(Phdr) *headers = read_part(fd, elf.e_phoff, bytes, near);
     bool same = headers != NULL && memcmp(headers, object->headers, bytes) == 0 &&
                 same_build_id(fd, object);
-    if (headers != NULL) {
-        tmi_sys_unmap(headers, bytes);
-    }
+    drop_part(headers, bytes, near);
     *count = elf.e_shnum;
-    return same ? read_part(fd, elf.e_shoff, *count * sizeof(ElfW(Shdr))) : NULL;
+    return same ? read_part(fd, elf.e_shoff, *count * sizeof(ElfW(Shdr)), near) : NULL;
 }
 
 static const ElfW(Shdr) * find_symtab(const ElfW(Shdr) * sections, size_t count)
@@ -265,35 +286,31 @@ static const ElfW(Shdr) * find_symtab(const ElfW(Shdr) * sections, size_t count)
 static const struct tmi_extents *gather_in_file(int fd, const struct tmi_object *object,
                                                 const char *patterns)
 {
+    struct near near;
     size_t count = 0;
     const struct tmi_extents *found = NULL;
-    ElfW(Shdr) *sections = read_sections(fd, object, &count);
+    ElfW(Shdr) *sections = read_sections(fd, object, &count, &near);
     if (sections == NULL) {
         return NULL;
     }
     const ElfW(Shdr) *symtab = find_symtab(sections, count);
     if (symtab != NULL) {
         const ElfW(Shdr) *strtab = &sections[symtab->sh_link];
-        void *list = read_part(fd, symtab->sh_offset, symtab->sh_size);
-        char *names = read_part(fd, strtab->sh_offset, strtab->sh_size);
+        void *list = read_part(fd, symtab->sh_offset, symtab->sh_size, NULL);
+        char *names = read_part(fd, strtab->sh_offset, strtab->sh_size, NULL);
         if (list != NULL && names != NULL && names[strtab->sh_size - 1] == '\0') {
             size_t n = symtab->sh_size / sizeof(ElfW(Sym));
             struct symbols symbols = {list, n, names, strtab->sh_size};
             found = gather(&symbols, object, patterns);
         }
-        if (list != NULL) {
-            tmi_sys_unmap(list, symtab->sh_size);
-        }
-        if (names != NULL) {
-            tmi_sys_unmap(names, strtab->sh_size);
-        }
+        drop_part(list, symtab->sh_size, NULL);
+        drop_part(names, strtab->sh_size, NULL);
     }
-    tmi_sys_unmap(sections, count * sizeof *sections);
+    drop_part(sections, count * sizeof *sections, &near);
     return found;
 }
 
-/* ----------------------------------------------------------------------------------------
- */
+/* ---- both ------------------------------------------------------------------------- */
 
 static const struct tmi_extents *whole(const struct tmi_object *object)
 {
