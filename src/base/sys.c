@@ -63,7 +63,9 @@ void tmi_sys_touch(void *p, size_t bytes)
 {
 #ifdef MADV_POPULATE_WRITE
     int saved = errno;
-    madvise(p, tmi_align_up(bytes, tmi_sys_page_bytes()), MADV_POPULATE_WRITE);
+    uintptr_t within = (uintptr_t)p & (tmi_sys_page_bytes() - 1);
+    madvise((char *)p - within, tmi_align_up(within + bytes, tmi_sys_page_bytes()),
+            MADV_POPULATE_WRITE);
     errno = saved;
 #else
     (void)p;

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* See trace/memory.h. */
+/*
+ * See trace/memory.h. A process that allocates little has a dozen small tables; were each
+ * a mapping of its own, asking for them would take longer than filling them. So there is
+ * one mapping, from which pieces are cut while they fit; a piece given back is not cut
+ * again, as it mostly made way for a larger one.
+ */
 #include "trace/memory.h"
 
 #include "base/atomic.h"
@@ -7,6 +12,13 @@
 #include "base/compiler.h"
 #include "base/report.h"
 #include "base/sys.h"
+
+#define SHARED_BYTES ((size_t)160 << 10)
+
+static struct {
+    char *bytes; /* atomic; NULL at first */
+    size_t used; /* atomic */
+} shared;
 
 static size_t mapped_bytes;   /* atomic */
 static size_t promised_bytes; /* atomic */
@@ -28,17 +40,60 @@ static void *map(size_t bytes)
     return p;
 }
 
+/* Of two threads that make it at once, one gives its own back. */
+static TMI_COLD char *make_shared(void)
+{
+    char *nobody = NULL;
+    char *made = tmi_sys_map(SHARED_BYTES);
+    if (made != NULL && !tmi_cas_acq_rel(&shared.bytes, &nobody, made)) {
+        tmi_sys_unmap(made, SHARED_BYTES);
+        made = nobody;
+    }
+    return made;
+}
+
+static void *cut(size_t bytes)
+{
+    char *all = tmi_load_acquire(&shared.bytes);
+    if (TMI_UNLIKELY(all == NULL)) {
+        all = make_shared();
+    }
+    size_t used = tmi_load_relaxed(&shared.used);
+    do {
+        if (all == NULL || bytes > SHARED_BYTES - used) {
+            return NULL;
+        }
+    } while (!tmi_cas_relaxed(&shared.used, &used, used + bytes));
+    return all + used;
+}
+
+static bool is_cut(const void *p)
+{
+    uintptr_t all = (uintptr_t)tmi_load_relaxed(&shared.bytes);
+    return (uintptr_t)p - all < SHARED_BYTES;
+}
+
 void *tmi_memory_map(size_t bytes)
 {
-    void *p = map(bytes);
+    size_t rounded = tmi_align_up(bytes, TMI_CACHE_LINE);
+    void *p = rounded < bytes ? NULL : cut(rounded);
+    if (p == NULL) {
+        rounded = tmi_align_up(bytes, tmi_sys_page_bytes());
+        p = map(bytes);
+    }
     if (p != NULL) {
-        tmi_add_relaxed(&mapped_bytes, tmi_align_up(bytes, tmi_sys_page_bytes()));
+        tmi_add_relaxed(&mapped_bytes, rounded);
     }
     return p;
 }
 
 void tmi_memory_unmap(void *p, size_t bytes)
 {
+    if (is_cut(p)) {
+        tmi_sys_discard(p, bytes);
+        tmi_add_relaxed(&mapped_bytes, -tmi_align_up(bytes, TMI_CACHE_LINE));
+        return;
+    }
     tmi_sys_unmap(p, bytes);
     tmi_add_relaxed(&mapped_bytes, -tmi_align_up(bytes, tmi_sys_page_bytes()));
 }

@@ -20,7 +20,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Zeroed pages; NULL when there are none, which is told on stderr the first time. */
+/* Zeroed memory, which begins with a line of cache; NULL when there is none, which is
+ * told on stderr the first time. */
 void *tmi_memory_map(size_t bytes);
 void tmi_memory_unmap(void *p, size_t bytes);
 
@@ -28,7 +29,8 @@ void tmi_memory_unmap(void *p, size_t bytes);
 void *tmi_memory_reserve(size_t bytes);
 void tmi_memory_charge(size_t bytes);
 
-/* Give back the whole pages of [p, p + bytes), which were charged for: zeroes again. */
+/* Give back the whole pages of [p, p + bytes), which were charged for: zeroes again. What
+ * shares a page with something else stays as it is. */
 void tmi_memory_discard(void *p, size_t bytes);
 
 /* The bound in bytes, SIZE_MAX unless set, and what it says; see above. */
