@@ -2,8 +2,8 @@
 /*
  * The stack by libgcc's unwinder: right for everything that has unwind tables, at about a
  * tenth of a microsecond a frame. It finds the tables through _dl_find_object and takes
- * no loader lock. It keeps no state; the caller is guarded, so an allocation of its own
- * (it makes one to sort tables that a JIT registered) is not traced.
+ * no loader lock. It keeps no state. The copy of it is our own (Makefile.am), in which no
+ * JIT registers tables, and only to sort such ones would it allocate.
  */
 #include <stdbool.h>
 #include <unwind.h>
