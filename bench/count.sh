@@ -11,19 +11,27 @@ library=$build/bench/libtmalloc.so
 strip -g -o "$library" "$build/.libs/libtmalloc.so"
 mimalloc=$(ldd "$library" | awk '/libmimalloc/ { print $3 }')
 
-# in_mode glibc | mimalloc | off | sampled | NFRAME COMMAND...
+unset LD_PRELOAD TMALLOC TMALLOC_SAMPLE
+
+# settings_of glibc | mimalloc | off | sampled | NFRAME: the variables that make the mode
+settings_of()
+{
+    case $1 in
+    glibc) ;;
+    mimalloc) echo "LD_PRELOAD=$mimalloc" ;;
+    off) echo "LD_PRELOAD=$library" ;;
+    sampled) echo "LD_PRELOAD=$library TMALLOC=25 TMALLOC_SAMPLE=524288" ;;
+    *) echo "LD_PRELOAD=$library TMALLOC=$1" ;;
+    esac
+}
+
+# in_mode MODE COMMAND...
 in_mode()
 {
     mode=$1
     shift
-    unset TMALLOC_SAMPLE
-    case $mode in
-    glibc) env -u LD_PRELOAD -u TMALLOC "$@" ;;
-    mimalloc) env -u TMALLOC LD_PRELOAD="$mimalloc" "$@" ;;
-    off) env -u TMALLOC LD_PRELOAD="$library" "$@" ;;
-    sampled) env TMALLOC=25 TMALLOC_SAMPLE=524288 LD_PRELOAD="$library" "$@" ;;
-    *) env TMALLOC="$mode" LD_PRELOAD="$library" "$@" ;;
-    esac
+    # shellcheck disable=SC2046
+    env $(settings_of "$mode") "$@"
 }
 
 # The tool that counts here, or nothing.

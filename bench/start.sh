@@ -13,15 +13,6 @@ runs=${RUNS:-300}
 . "$(dirname "$0")/count.sh"
 [ $# -gt 0 ] || set -- git --version
 
-settings() {
-    case $1 in
-    glibc) ;;
-    mimalloc) echo "LD_PRELOAD=$mimalloc" ;;
-    off) echo "LD_PRELOAD=$library" ;;
-    *) echo "LD_PRELOAD=$library TMALLOC=$1" ;;
-    esac
-}
-
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
@@ -29,7 +20,7 @@ modes='glibc mimalloc off 1 65535'
 for turn in $(seq "$runs"); do
     for mode in $modes; do
         # shellcheck disable=SC2046
-        "$build/bench/timed" $(settings "$mode") -- "$@" >>"$scratch/$mode"
+        "$build/bench/timed" $(settings_of "$mode") -- "$@" >>"$scratch/$mode"
     done
 done
 printf '%-10s %8s   %s\n' mode us quartiles
